@@ -1,0 +1,51 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/demes-chat/demes"
+)
+
+// Node is what the local API shows of the running node. Errors are *demes.Error
+// where a user can do something about them.
+type Node interface {
+	Describe() demes.NodeView
+	Rename(ctx context.Context, name string) error
+
+	Chats(ctx context.Context) ([]demes.ChatView, error)
+	Chat(ctx context.Context, id demes.ChatID) (demes.ChatView, error)
+	FoundChat(ctx context.Context, title string) (demes.ChatView, error)
+	StartChat(ctx context.Context, id demes.ChatID) error
+	Invite(ctx context.Context, id demes.ChatID, uses int, validFor time.Duration) (link string, expires time.Time, err error)
+	DecideKnock(ctx context.Context, id demes.ChatID, device demes.DeviceID, admit bool) error
+	Handover(ctx context.Context, id demes.ChatID, to *demes.DeviceID) error
+	RemoveMember(ctx context.Context, id demes.ChatID, device demes.DeviceID) error
+	LeaveChat(ctx context.Context, id demes.ChatID) error
+	Typing(ctx context.Context, id demes.ChatID) error
+	MarkRead(ctx context.Context, id demes.ChatID, position uint64) error
+
+	SendMessage(ctx context.Context, id demes.ChatID, text string, replyTo *demes.EventID, key string) (demes.MessageView, error)
+	Messages(ctx context.Context, id demes.ChatID, after, before uint64, limit int) ([]demes.MessageView, demes.PageHead, error)
+
+	Join(ctx context.Context, link, address, name string) (join string, err error)
+	JoinStatus(ctx context.Context, join string) (demes.JoinView, error)
+
+	// Contact is what a node on this machine may learn of a lobby that takes
+	// knocks; ok is false when there is none.
+	Contact(ctx context.Context) (contact Contact, ok bool)
+
+	// Live subscribes to live events from seq on. The channel closes when the
+	// context ends or the reader is too slow; missed is true when seq is too old.
+	Live(ctx context.Context, run string, since uint64) (events <-chan demes.LiveEvent, missed bool)
+
+	Faults(ctx context.Context) []demes.LinkFault
+	SetFaults(ctx context.Context, faults []demes.LinkFault) error
+}
+
+// Contact is the tokenless answer of GET /api/v1/contact.
+type Contact struct {
+	PeerID    string   `json:"peer_id"`
+	Device    string   `json:"device"`
+	Addresses []string `json:"addresses"`
+}
