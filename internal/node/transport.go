@@ -40,18 +40,9 @@ type Transport interface {
 	PeerID() string
 
 	// SetFaults replaces all faults: cut, delayed, jittered and lossy links.
-	SetFaults(faults []Fault)
+	SetFaults(faults []wire.Fault)
 
 	Close() error
-}
-
-// Fault is what is done to all traffic with a device, in both directions.
-type Fault struct {
-	Peer     demes.DeviceID // zero: every device without a fault of its own
-	DelayMs  float64
-	JitterMs float64
-	Loss     float64 // 0 to 1, per frame and per beat
-	Cut      bool
 }
 
 // Handler is what a transport calls. Calls about one device come one at a time
