@@ -1,12 +1,63 @@
-// Package council keeps one order of one chat in one generation: Raft behind a
-// guard, and the single-decree Paxos that ends a generation.
+// Package council keeps one order of one chat: Raft behind a guard while a
+// generation lives, and the Paxos decision that ends it.
+//
+// Its one idea: Raft keeps its safety rules and loses its clock. Only the
+// leader ticks; who is suspected, who campaigns and when is decided here, from
+// beats, closed connections and the agreed succession, so that the expected
+// successor takes over (docs/protocol.md#election).
+//
+// A Group is one order, of one generation. An Elector is one elector's part in
+// deciding the next generation. Both are pure: time, randomness and signatures
+// come in as arguments, and what must be durable or sent goes out.
+//
+// The driver's contract, in this order (docs/protocol.md#council):
+//
+//  1. call Ready; when it has something, make Hard, Config, Snapshot, Entries,
+//     CompactTo, Committed and Applied durable in one transaction;
+//  2. call Advance; 3. send Messages; 4. call Ready again until it has nothing.
+//
+// The package knows no chats, events or members: entries are bytes to it.
 package council
 
 import (
 	"errors"
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+)
+
+// Limits of a group (docs/protocol.md#limits).
+const (
+	// MaxElectors bounds the electors of a generation: a majority of nine is
+	// five signatures, and beyond that every decision waits for more absent people.
+	MaxElectors = 9
+	// MaxVoters bounds the council: five bear two failures; more only slow it down.
+	MaxVoters = 5
+	// MaxEntry bounds one entry: a commit of demes.MaxCommitPayload with its body
+	// and framing fits.
+	MaxEntry = demes.MaxCommitPayload + 2*demes.MaxEventBody
+	// MaxUncommitted bounds what a host holds appended and not committed: ten
+	// seconds of a chat at 400 messages a second. Beyond it Propose says ErrBusy.
+	MaxUncommitted = 4 << 20
+	// maxAppend is where one append is cut: far below wire.MaxFrame, and several
+	// hundred messages.
+	maxAppend = 256 << 10
+	// maxInflight and maxInflightBytes bound the appends on their way to one
+	// follower: a quarter of wire.MaxQueue, so that nothing of the chat is crowded out.
+	maxInflight      = 64
+	maxInflightBytes = wire.MaxQueue / 4
+	// maxApply bounds the entries of one Ready, and so of one transaction.
+	maxApply = 1 << 20
+	// electionTicks is Raft's own check: a host that no majority has answered for
+	// this many ticks steps down.
+	electionTicks = 10
+	// caughtUpLag is how far behind a device may be to count as caught up: one
+	// append away.
+	caughtUpLag = 16
 )
 
 // Errors that callers branch on.
@@ -15,109 +66,210 @@ var (
 	ErrBusy     = errors.New("the council is busy: try again")
 	ErrRefused  = errors.New("refused by the council's guard")
 	ErrFrozen   = errors.New("this generation is frozen")
+	ErrInactive = errors.New("this group is not active yet")
 	ErrChanging = errors.New("a change of the council is under way")
 )
 
-// Config says who the electors and the first voters are.
+// Config says who the electors and the first voters are. It is the same on all
+// electors of a generation, except for Self, Rand and Beat.
 type Config struct {
 	Chat       demes.ChatID
 	Generation uint64
 	Self       demes.DeviceID
-	Electors   []demes.DeviceID
-	Council    []demes.DeviceID
-	Sign       func(body []byte) []byte
-	Verify     func(device demes.DeviceID, body, signature []byte) bool
-	Rand       func() uint64
-	Beat       int64
+	// Electors are constant in the generation; an elector's Raft id is its place
+	// here plus one.
+	Electors []demes.DeviceID
+	// Council are the first voters, best first; the other electors start as
+	// learners.
+	Council []demes.DeviceID
+	// Sign signs the body of a hand-over note; Verify checks one.
+	Sign   func(body []byte) []byte
+	Verify func(device demes.DeviceID, body, signature []byte) bool
+	Rand   func() uint64
+	Beat   int64 // milliseconds between ticks of an active host; 0: wire.FastBeat
 }
 
-// Entry is one entry of the council's log.
-type Entry struct {
-	Index uint64
-	Term  uint64
-	Type  int32
-	Data  []byte
+// Group is one order: the council of one generation of one chat.
+type Group struct {
+	cfg   Config
+	self  uint64 // Raft id
+	ids   map[demes.DeviceID]uint64
+	node  *raft.RawNode
+	log   *storage
+	view  view
+	peers []peer // by Raft id, minus one
+	now   int64  // Mono ms of the newest input
+
+	guard    guard
+	election election
+	hosting  hosting
+	handover handover
+	out      outbox
+
+	active bool
+	// Invariant: once frozen, nothing is voted, acknowledged, proposed or emitted.
+	frozen bool
 }
 
-// Saved is what a group goes on from after a restart.
-type Saved struct {
-	Hard      []byte
-	Config    []byte
-	Compacted Entry
-	Applied   uint64
-	Entries   []Entry
+// view is what RawNode last said about itself.
+type view struct {
+	term, lead, commit, transferee uint64
+	state                          raft.StateType
 }
 
-// Snapshot says that the log up to Index was replaced.
-type Snapshot struct {
-	Index, Term uint64
-	Data        []byte // what the sender's chat gave to SetCheckpoint
+// New makes a group: from saved after a restart, else fresh. A fresh group
+// stands behind a log that ends at index 1, term 1, the same on all electors,
+// so that the first leader is elected in term 2.
+func New(cfg Config, saved *Saved) (*Group, error) {
+	if cfg.Beat <= 0 {
+		cfg.Beat = wire.FastBeat
+	}
+	g := &Group{cfg: cfg, ids: map[demes.DeviceID]uint64{}}
+	for i, device := range cfg.Electors {
+		if g.ids[device] != 0 {
+			return nil, fmt.Errorf("new group: elector %s is named twice", device.Short())
+		}
+		g.ids[device] = uint64(i) + 1
+		g.peers = append(g.peers, peer{device: device, heard: never})
+	}
+	g.self = g.ids[cfg.Self]
+	if g.self == 0 || len(cfg.Electors) > MaxElectors {
+		return nil, fmt.Errorf("new group: self must be one of at most %d electors", MaxElectors)
+	}
+	voters, err := g.voterIDs(cfg.Council)
+	if err != nil {
+		return nil, fmt.Errorf("new group: %w", err)
+	}
+	if g.log, err = newStorage(saved, voters, len(cfg.Electors)); err != nil {
+		return nil, fmt.Errorf("new group: %w", err)
+	}
+	g.out.hard, g.out.config = saved == nil, saved == nil
+	g.election = election{hostHeard: never, suspectedAt: never, campaignedAt: never, grantedAt: never, askedAt: never, delta: DefaultDelta}
+	g.SetSuccession(cfg.Council)
+	g.node, err = raft.NewRawNode(&raft.Config{
+		ID: g.self, ElectionTick: electionTicks, HeartbeatTick: 1,
+		Storage: g.log, Applied: g.log.applied,
+		MaxSizePerMsg: maxAppend, MaxCommittedSizePerReady: maxApply,
+		MaxUncommittedEntriesSize: MaxUncommitted,
+		MaxInflightMsgs:           maxInflight, MaxInflightBytes: maxInflightBytes,
+		CheckQuorum: true, PreVote: true, StepDownOnRemoval: true,
+		DisableProposalForwarding: true, ReadOnlyOption: raft.ReadOnlySafe,
+		Logger: silent{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("new group: %w", err)
+	}
+	g.guard.safeLast = g.log.last()
+	g.observe()
+	return g, nil
 }
 
-// Message goes to one device; exactly one of the three is set.
-type Message struct {
-	To        demes.DeviceID
-	Raft      *wire.Raft
-	Suspicion *wire.Suspicion
-	Handover  *wire.Handover
+// Activate lets the group take part. Until then it neither votes nor campaigns
+// nor acknowledges, because an old copy of this device must not.
+func (g *Group) Activate(now demes.Now) {
+	g.clock(now)
+	g.active = true
+	g.watch()
 }
 
-// Ready is persisted first, then Advance is called, then Messages are sent.
-type Ready struct {
-	Hard        []byte
-	Config      []byte
-	Snapshot    *Snapshot // forget all entries; Compacted is (Index, Term) from now on
-	Entries     []Entry
-	CompactTo   uint64
-	CompactTerm uint64 // term of the entry at CompactTo
-	Committed   []Entry
-	Applied     uint64
-	Messages    []Message
+// Active reports whether Activate was called.
+func (g *Group) Active() bool { return g.active }
+
+// Freeze ends this device's part in the generation, for good: a promise to a
+// convening elector (docs/protocol.md#convening). Call it before Ready in the
+// turn that answers with the promise.
+func (g *Group) Freeze() { g.frozen = true }
+
+// Frozen reports whether Freeze was called, or an input broke the group.
+func (g *Group) Frozen() bool { return g.frozen }
+
+// clock moves the group's time; it never goes back.
+func (g *Group) clock(now demes.Now) { g.now = max(g.now, now.Mono) }
+
+// alive reports whether the group may still do anything.
+func (g *Group) alive() bool { return g.active && !g.frozen }
+
+// do runs one call into RawNode and observes what it changed. The guard is
+// meant to let nothing through that makes the library panic; should it do so
+// all the same, only this group stops (promise B4).
+func (g *Group) do(call func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			g.frozen = true
+			err = fmt.Errorf("%w: the group stopped: %v", ErrFrozen, fault)
+		}
+	}()
+	err = call()
+	g.observe()
+	return err
 }
 
-// Group is one order.
-type Group struct{}
+// observe reads RawNode's state and acts on what changed.
+func (g *Group) observe() {
+	status := g.node.BasicStatus()
+	before := g.view
+	g.view = view{
+		term: status.GetTerm(), lead: status.Lead, commit: status.GetCommit(),
+		transferee: status.LeadTransferee, state: status.RaftState,
+	}
+	switch leads, led := g.IsHost(), before.state == raft.StateLeader; {
+	case leads && (!led || before.term != g.view.term):
+		g.guard.leaderTerm, g.guard.leader = g.view.term, g.self
+		g.hosting = hosting{nextTick: g.now + g.cfg.Beat}
+		g.handover.clear()
+		g.election.settle(g.now)
+	case led && !leads:
+		g.stoodDown(before)
+	case g.view.lead != 0 && g.view.lead != before.lead:
+		g.election.settle(g.now)
+	}
+	if g.view.lead != 0 {
+		g.election.lastLead = g.view.lead
+	}
+}
 
-func New(cfg Config, saved *Saved) (*Group, error)                                       { return nil, nil }
-func (g *Group) Activate(now demes.Now)                                                  {}
-func (g *Group) Active() bool                                                            { return false }
-func (g *Group) Step(now demes.Now, from demes.DeviceID, m *wire.Raft) error             { return nil }
-func (g *Group) Heard(now demes.Now, from demes.DeviceID, intervalMs uint32)             {}
-func (g *Group) Confirmed(now demes.Now, from demes.DeviceID, term uint64)               {}
-func (g *Group) Connected(now demes.Now, device demes.DeviceID)                          {}
-func (g *Group) Lost(now demes.Now, device demes.DeviceID)                               {}
-func (g *Group) Suspicion(now demes.Now, from demes.DeviceID, m *wire.Suspicion)         {}
-func (g *Group) HandoverNote(now demes.Now, from demes.DeviceID, m *wire.Handover) error { return nil }
-func (g *Group) Goodbye(now demes.Now, from demes.DeviceID)                              {}
-func (g *Group) SetSuccession(devices []demes.DeviceID)                                  {}
-func (g *Group) SetDelta(ms int64)                                                       {}
-func (g *Group) SetCheckpoint(applied uint64, data []byte)                               {}
-func (g *Group) Propose(data ...[]byte) error                                            { return nil }
-func (g *Group) Handover(now demes.Now, to demes.DeviceID) error                         { return nil }
-func (g *Group) Reconfigure(now demes.Now, voters []demes.DeviceID) error                { return nil }
-func (g *Group) Campaign(now demes.Now)                                                  {}
-func (g *Group) Freeze()                                                                 {}
-func (g *Group) Frozen() bool                                                            { return false }
-func (g *Group) Tick(now demes.Now)                                                      {}
-func (g *Group) Deadline() int64                                                         { return 0 }
-func (g *Group) Ready() (Ready, bool)                                                    { return Ready{}, false }
-func (g *Group) Advance()                                                                {}
-func (g *Group) Host() (device demes.DeviceID, term uint64, known bool)                  { return }
-func (g *Group) IsHost() bool                                                            { return false }
-func (g *Group) Term() uint64                                                            { return 0 }
-func (g *Group) Voters() []demes.DeviceID                                                { return nil }
-func (g *Group) IsVoter() bool                                                           { return false }
-func (g *Group) Suspected() bool                                                         { return false }
-func (g *Group) CaughtUp(device demes.DeviceID) bool                                     { return false }
-func (g *Group) Match(device demes.DeviceID) uint64                                      { return 0 }
-func (g *Group) Quiet() bool                                                             { return false }
-func (g *Group) LastHeard() int64                                                        { return 0 }
-func (g *Group) LastIndex() uint64                                                       { return 0 }
-func (g *Group) Commit() uint64                                                          { return 0 }
-func (g *Group) Applied() uint64                                                         { return 0 }
-func (g *Group) Changing() bool                                                          { return false }
-func (g *Group) HandingOver() (to demes.DeviceID, under bool)                            { return }
+// Propose appends entries to the order; only the host can. ErrBusy says that
+// nothing was appended and that it may be tried again: a hand-over is under way
+// or MaxUncommitted is reached.
+func (g *Group) Propose(data ...[]byte) error {
+	switch {
+	case g.frozen:
+		return ErrFrozen
+	case !g.IsHost():
+		return ErrNotHost
+	case len(data) == 0:
+		return nil
+	}
+	entries := make([]*pb.Entry, len(data))
+	for i, d := range data {
+		if len(d) == 0 || len(d) > MaxEntry {
+			return fmt.Errorf("propose: an entry of %d bytes, at most %d", len(d), MaxEntry)
+		}
+		entries[i] = &pb.Entry{Type: pb.EntryNormal.Enum(), Data: d}
+	}
+	g.wake()
+	err := g.do(func() error {
+		return g.node.Step(&pb.Message{Type: pb.MsgProp.Enum(), From: &g.self, Entries: entries})
+	})
+	if errors.Is(err, raft.ErrProposalDropped) {
+		return ErrBusy
+	}
+	return err
+}
 
-// SnapshotData is what the sender's chat said about the log up to the snapshot
-// that m carries; false when m carries none.
-func SnapshotData(m *wire.Raft) ([]byte, bool) { return nil, false }
+// device names the elector with this Raft id; zero when there is none.
+func (g *Group) device(id uint64) demes.DeviceID {
+	if id == 0 || id > uint64(len(g.peers)) {
+		return demes.DeviceID{}
+	}
+	return g.peers[id-1].device
+}
+
+// peer is the elector's record here; nil for strangers and for self.
+func (g *Group) peer(device demes.DeviceID) *peer {
+	id := g.ids[device]
+	if id == 0 || id == g.self {
+		return nil
+	}
+	return &g.peers[id-1]
+}
