@@ -1,0 +1,204 @@
+package mls
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Staged is a commit that has been checked and not yet taken. It holds the next
+// epoch; the group it was staged on is unchanged until Merge, and if another
+// commit wins, Staged is simply dropped (Discard).
+type Staged struct {
+	// Committer is the leaf that committed. Of an external commit it is the new leaf.
+	Committer LeafIndex
+	// External reports an external commit (RFC 9420 §12.4.3.2).
+	External bool
+	// Leaf is the committer's leaf after the commit.
+	Leaf *LeafNode
+	// Proposals lists what the commit does. The application judges here whether
+	// the proposers were allowed to.
+	Proposals []Committed
+	// Added and Removed are places in the tree after and before the commit.
+	Added, Removed []LeafIndex
+	// Expelled reports that this member is among Removed: merging closes the group.
+	Expelled bool
+	// ReInit is set if the commit closes the group (RFC 9420 §12.1.5).
+	ReInit *ReInit
+	// AuthenticatedData is what the committer signed along.
+	AuthenticatedData []byte
+
+	// Message and Welcome are set for own commits. Send Welcome only once the
+	// commit was accepted.
+	Message, Welcome []byte
+
+	base       *epoch
+	next       *epoch // nil if Expelled
+	encryption []byte
+}
+
+// Committed is a proposal of a commit.
+type Committed struct {
+	Proposal
+	// Proposer is who proposed it: a member, unless ByOutsider.
+	Proposer   LeafIndex
+	ByOutsider bool
+}
+
+// Epoch is the number of the epoch that merging leads to.
+func (s *Staged) Epoch() uint64 { return s.base.context.Epoch + 1 }
+
+// Authenticator is the epoch authenticator after merging (RFC 9420 §8.7), nil if
+// Expelled.
+func (s *Staged) Authenticator() []byte {
+	if s.next == nil {
+		return nil
+	}
+	return slices.Clone(s.next.secrets.authenticator)
+}
+
+// Discard erases the secrets of a commit that lost.
+func (s *Staged) Discard() {
+	if s.next != nil {
+		for _, f := range s.next.secrets.fields() {
+			clear(*f)
+		}
+	}
+	clear(s.encryption)
+	s.base, s.next = nil, nil
+}
+
+// describe fills the public part of a Staged.
+func (c *change) describe(s *Staged) {
+	for _, p := range c.list {
+		s.Proposals = append(s.Proposals, Committed{Proposal: p.Proposal, Proposer: LeafIndex(p.from.index),
+			ByOutsider: p.from.kind != senderMember})
+	}
+	s.Added, s.Removed, s.ReInit = c.added, c.removed, c.reInit
+	s.Expelled = slices.Contains(c.removed, c.self)
+}
+
+// resolve looks up the proposals of a commit (RFC 9420 §12.4).
+func (g *Group) resolve(c *commit, from sender) ([]proposed, error) {
+	list := make([]proposed, 0, len(c.proposals))
+	for _, p := range c.proposals {
+		if p.proposal != nil {
+			list = append(list, proposed{Proposal: *p.proposal, from: from})
+			continue
+		}
+		known, ok := g.proposals[string(p.ref)]
+		if !ok {
+			return nil, fmt.Errorf("proposal %x is not known: %w", p.ref, ErrProposal)
+		}
+		list = append(list, known.proposed)
+	}
+	return list, nil
+}
+
+// committerLeaf finds the leaf whose key must have signed a commit: the member's
+// own, or that in the path of an external commit (RFC 9420 §12.4.3.2).
+func (e *epoch) committerLeaf(a *authenticated) (*LeafNode, error) {
+	switch a.content.sender.kind {
+	case senderMember:
+		if l := e.tree.leaf(LeafIndex(a.content.sender.index)); l != nil {
+			return l, nil
+		}
+		return nil, fmt.Errorf("committer %d is not a member: %w", a.content.sender.index, ErrLeaf)
+	case senderNewMemberCommit:
+		if a.content.commit.path != nil && a.wire == WirePublic {
+			return a.content.commit.path.leaf, nil
+		}
+		return nil, fmt.Errorf("external commit without a path: %w", ErrPath)
+	}
+	return nil, fmt.Errorf("commit from sender type %d: %w", a.content.sender.kind, ErrMalformed)
+}
+
+// stage processes an authenticated commit of another member (RFC 9420 §12.4.2).
+// Its signature and membership tag are already verified.
+func (g *Group) stage(a *authenticated, at time.Time) (*Staged, error) {
+	e, path := g.epoch, a.content.commit.path
+	list, err := g.resolve(a.content.commit, a.content.sender)
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.apply(list, a.content.sender, &g.policy, at)
+	if err != nil {
+		return nil, err
+	}
+	if path == nil && c.needsPath {
+		return nil, fmt.Errorf("commit without a path: %w", ErrPath)
+	}
+	s := &Staged{base: e, Committer: LeafIndex(a.content.sender.index), External: a.content.sender.kind == senderNewMemberCommit,
+		AuthenticatedData: a.content.authenticatedData}
+	c.describe(s)
+	steps, err := c.mergeCommitter(s, path)
+	if err != nil {
+		return nil, err
+	}
+	if s.Leaf = c.tree.leaf(s.Committer); s.Expelled {
+		return s, nil
+	}
+	keys := e.keys.carry(e.tree, c.tree)
+	if c.ownKey != nil {
+		if keys[e.self.node()], err = e.suite.kem.NewPrivateKey(c.ownKey); err != nil {
+			return nil, fmt.Errorf("own update: %w", ErrKey)
+		}
+	}
+	return s, g.finish(s, a, c, steps, keys)
+}
+
+// mergeCommitter checks the public side of a path and merges it into the new tree.
+func (c *change) mergeCommitter(s *Staged, path *updatePath) ([]step, error) {
+	if path == nil {
+		return nil, c.tree.checkNew(c.keys)
+	}
+	reason, previous := ReasonCommit, c.tree.leaf(s.Committer)
+	if s.External {
+		var err error
+		if s.Committer, err = c.tree.freeLeaf(); err != nil {
+			return nil, err
+		}
+		reason, previous = ReasonExternal, c.replaced
+	}
+	if err := c.admitPath(s.Committer, path, previous, reason); err != nil {
+		return nil, err
+	}
+	steps, err := c.tree.applyPath(s.Committer, path, c.added)
+	if err != nil {
+		return nil, err
+	}
+	return steps, c.tree.checkCredentialTypes()
+}
+
+// finish derives the next epoch and verifies the confirmation tag.
+func (g *Group) finish(s *Staged, a *authenticated, c *change, steps []step, keys keyRing) (err error) {
+	e := g.epoch
+	n := e.newSuccessor(c)
+	if path := a.content.commit.path; path != nil {
+		n.commitSecret, err = c.tree.decryptPath(steps, path, e.self, keys, n.provisional(c.tree), c.added)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrPathSecret, err)
+		}
+	}
+	if s.External {
+		external, err := e.suite.externalKey(e.secrets)
+		if err != nil {
+			return fmt.Errorf("external key: %w", err)
+		}
+		if n.initSecret, err = e.suite.acceptExternalInit(external, c.kemOutput); err != nil {
+			return err
+		}
+	}
+	if n.pskSecret, err = e.resolvePSKs(c.psks, &g.policy); err != nil {
+		return err
+	}
+	if err = n.derive(a, c.tree); err != nil {
+		return err
+	}
+	if !macEqual(n.tag, a.confirmationTag) {
+		return fmt.Errorf("commit: %w", ErrConfirmation)
+	}
+	s.next = n.epoch(c.tree, e.self, e.signer, keys, c.reInit)
+	s.encryption = n.encryption
+	return nil
+}
