@@ -154,6 +154,8 @@ func (g *Group) admitKind(m *pb.Message, note *wire.Handover) error {
 // admitLeader lets through only one leader of each term.
 func (g *Group) admitLeader(m *pb.Message) error {
 	switch term := m.GetTerm(); {
+	case g.peers[m.GetFrom()-1].gone:
+		return refuse("%d is not connected", m.GetFrom())
 	case term < g.guard.leaderTerm:
 		return nil // the library answers with the newer term
 	case term == g.guard.leaderTerm && m.GetFrom() != g.guard.leader:

@@ -34,7 +34,7 @@ type peer struct {
 	beatAt   int64 // when its last announced beat arrived; 0: none
 	interval int64 // as announced; 0: not yet
 	late     int64 // how late its beats come, a maximum that fades
-	gone     bool  // its connection closed, or it said goodbye
+	gone     bool  // its connection closed, or it said goodbye; until Connected
 	leaving  bool  // it said goodbye: a host demotes it
 	suspects int64 // until when its suspicion counts
 
@@ -69,18 +69,16 @@ func (g *Group) Heard(now demes.Now, from demes.DeviceID, intervalMs uint32) {
 	}
 }
 
-// alivePeer notes that something of the device arrived.
-func (g *Group) alivePeer(from demes.DeviceID) {
-	p := g.peer(from)
-	p.heard, p.gone = g.now, false
-}
+// alivePeer notes that something of the device arrived. It does not bring back
+// a connection that closed: that may be what was still on its way.
+func (g *Group) alivePeer(from demes.DeviceID) { g.peer(from).heard = g.now }
 
 // Confirmed says that a beat of the device named it host of this chat and
 // generation in this term.
 func (g *Group) Confirmed(now demes.Now, from demes.DeviceID, term uint64) {
 	g.clock(now)
 	p := g.peer(from)
-	if p == nil || term < g.view.term || term >= maxTerm || !g.alive() {
+	if p == nil || p.gone || term < g.view.term || term >= maxTerm || !g.alive() {
 		return
 	}
 	g.alivePeer(from)
@@ -113,7 +111,8 @@ func (g *Group) Connected(now demes.Now, device demes.DeviceID) {
 	}
 }
 
-// Lost says that the connection to the device closed.
+// Lost says that the last connection to the device closed: it is suspected at
+// once, and until Connected it is no host here, whatever still arrives.
 func (g *Group) Lost(now demes.Now, device demes.DeviceID) {
 	g.clock(now)
 	p := g.peer(device)
