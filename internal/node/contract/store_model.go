@@ -1,0 +1,155 @@
+package contract
+
+import (
+	"fmt"
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/chat"
+)
+
+// testModel commits drawn batches to the store and to a MemoryStore and
+// compares everything the two answer, across restarts.
+func testModel(s *storeTest) {
+	rapid.Check(s.T, func(t *rapid.T) {
+		m := &modelTest{T: t, model: NewMemoryStore()}
+		m.store = &storeTest{T: s.T, open: s.open, dir: s.TempDir()}
+		m.store.Store = s.open(s.T, m.store.dir)
+		defer func() { m.store.Close() }()
+		for n := range byte(2) {
+			id := chatID(n)
+			world := &modelChat{id: id}
+			for device := range uint64(3) {
+				world.authors = append(world.authors, newAuthor(id, device))
+			}
+			m.chats = append(m.chats, world)
+		}
+		t.Repeat(map[string]func(*rapid.T){"commit": m.commit, "restart": m.restart, "": m.compare})
+	})
+}
+
+type modelTest struct {
+	*rapid.T
+	store *storeTest
+	model *MemoryStore
+	chats []*modelChat
+}
+
+// modelChat is what the drawing knows of a chat: enough to draw batches that
+// make sense most of the time.
+type modelChat struct {
+	id      demes.ChatID
+	authors []*author
+	events  []*demes.Event // all that were ever written
+	index   uint64         // the settled log's end
+	taken   uint64         // the last position
+}
+
+func (m *modelTest) restart(*rapid.T) { m.store.restart() }
+
+func (m *modelTest) commit(t *rapid.T) {
+	var batches []*chat.Batch
+	for range rapid.IntRange(1, 3).Draw(t, "batches") {
+		batches = append(batches, rapid.SampledFrom(m.chats).Draw(t, "chat").draw(t))
+	}
+	got, want := m.store.Commit(batches), m.model.Commit(batches)
+	if (got == nil) != (want == nil) {
+		t.Fatalf("commit: got error %v, the model has %v", got, want)
+	}
+}
+
+// draw makes one batch.
+func (c *modelChat) draw(t *rapid.T) *chat.Batch {
+	b := &chat.Batch{Chat: c.id}
+	small := rapid.Uint64Range(1, 12)
+	for range rapid.IntRange(0, 2).Draw(t, "values") {
+		data := rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "data")
+		b.Put = append(b.Put, chat.Value{Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), Data: data})
+	}
+	if rapid.Bool().Draw(t, "raft") {
+		r := &chat.RaftChange{Generation: rapid.Uint64Range(1, 2).Draw(t, "generation"), Reset: rapid.Bool().Draw(t, "reset")}
+		if from := small.Draw(t, "from"); rapid.Bool().Draw(t, "entries") {
+			r.Entries = raftEntries(small.Draw(t, "term"), from, from+small.Draw(t, "more"))
+		}
+		r.CompactedTo = rapid.Uint64Range(0, 6).Draw(t, "compacted")
+		b.Raft = r
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "new events") {
+		a := rapid.SampledFrom(c.authors).Draw(t, "author")
+		e := a.message(rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "payload"))
+		c.events = append(c.events, e)
+		b.Events = append(b.Events, e)
+	}
+	c.drawLog(t, b)
+	for range rapid.IntRange(0, 2).Draw(t, "outbox") {
+		b.Outbox = append(b.Outbox, chat.OutboxItem{
+			Seq: small.Draw(t, "seq"), Payload: rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, "payload"), SentAt: rapid.Int64().Draw(t, "sent"),
+		})
+		b.OutboxDone = append(b.OutboxDone, small.Draw(t, "done"))
+	}
+	return b
+}
+
+// drawLog changes what is dropped, unsettled and settled. Some of it contradicts
+// what stands: then both must refuse all of it.
+func (c *modelChat) drawLog(t *rapid.T, b *chat.Batch) {
+	if len(c.events) == 0 {
+		return
+	}
+	event := rapid.SampledFrom(c.events)
+	if rapid.IntRange(0, 3).Draw(t, "drop") == 0 {
+		b.Drop = append(b.Drop, event.Draw(t, "dropped").ID)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "unsettle") == 0 {
+		index := rapid.Uint64Range(0, c.index).Draw(t, "to")
+		b.Unsettle, c.index = &index, index
+		c.taken = index // positions never run ahead of indices here
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "settled") {
+		entry := recordEntry(c.index + 1)
+		if rapid.Bool().Draw(t, "event") {
+			entry = settling(c.index+1, c.taken+1, event.Draw(t, "settling"))[0]
+			c.taken++
+		}
+		b.Settled = append(b.Settled, entry)
+		c.index++
+	}
+}
+
+// compare asks both for everything.
+func (m *modelTest) compare(t *rapid.T) {
+	m.same("chats")(m.store.Chats())(m.model.Chats())
+	for _, c := range m.chats {
+		m.same("load")(answer(m.store.Load(c.id)))(answer(m.model.Load(c.id)))
+		for _, from := range []uint64{1, c.index / 2, c.index} {
+			m.same(fmt.Sprint("settled from ", from))(answer(m.store.Settled(c.id, from, 1500)))(answer(m.model.Settled(c.id, from, 1500)))
+		}
+		for _, page := range [][2]uint64{{0, 0}, {c.taken / 2, 0}, {0, c.taken}, {1, c.taken}} {
+			m.same(fmt.Sprint("messages ", page))(answer(m.store.Messages(c.id, page[0], page[1], 3)))(
+				answer(m.model.Messages(c.id, page[0], page[1], 3)))
+		}
+		for _, e := range slices.Concat(c.events[:min(2, len(c.events))], c.events[max(0, len(c.events)-2):]) {
+			got, ok, err := m.store.Event(c.id, e.ID)
+			want, known, _ := m.model.Event(c.id, e.ID)
+			if ok != known || err != nil {
+				t.Fatalf("event %s: got %v, %v, the model has %v", e.ID, ok, err, known)
+			}
+			m.same("event")(got, nil)(want, nil)
+		}
+	}
+}
+
+func answer[T any](v T, err error) (any, error) { return v, err }
+
+// same compares two answers, and that both or neither are an error.
+func (m *modelTest) same(what string) func(any, error) func(any, error) {
+	return func(got any, gotErr error) func(any, error) {
+		return func(want any, wantErr error) {
+			if (gotErr == nil) != (wantErr == nil) || !same(got, want) {
+				m.Fatalf("%s:\n got %+v, %v\nwant %+v, %v", what, plain(got), gotErr, plain(want), wantErr)
+			}
+		}
+	}
+}

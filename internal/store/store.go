@@ -1,0 +1,189 @@
+// Package store keeps one profile durably: every chat's events, settled log,
+// council log, outbox and small values, in one encrypted SQLite file.
+//
+// Its one idea: a batch is everything or nothing, and what a batch answered for
+// is there after any crash. One connection writes, one transaction and one sync
+// per Commit (write-ahead log, synchronous=FULL); a few others read beside it,
+// each from one consistent snapshot.
+//
+// A profile is a folder of mode 0700 with five files of mode 0600: demes.db and
+// its -wal and -shm (both gone after Close), key, lock; and profile.txt, which
+// says to people what they are looking at. The lock lives in the kernel and so
+// ends with the process, however that ends.
+//
+// Encryption (the adiantum VFS, 4 KiB blocks) hides contents from who has the
+// files and not the key. It proves nothing: therefore each row carries a
+// checksum over its key and its content (row.go), which stands inside the
+// encryption, where one changed bit of a block scrambles the whole block. A row
+// that fails is reported as damage and never handed to the protocol. What this
+// does not notice is a file that was put back to an earlier state as a whole;
+// the peers' memory of this device's events does (docs/protocol.md).
+//
+// The package knows no protocol: entries of the council's log, records and
+// values are bytes to it, and an event is what wire.ReadEvent makes of it.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/demes-chat/demes"
+)
+
+// Store is one open profile. Its methods may be called by any goroutine.
+type Store struct {
+	lock    *os.File // held until Close
+	readers *pool
+
+	mu sync.Mutex // guards what follows
+	// Invariant: writer is the only connection that writes; nil once closed.
+	writer *conn
+	chats  map[demes.ChatID]int64 // numbers of chats that are committed
+}
+
+// Option changes how Open works.
+type Option func(*options)
+
+type options struct {
+	key KeySource
+	vfs string
+}
+
+// WithKey makes the profile's key come from a source other than the key file.
+func WithKey(source KeySource) Option { return func(o *options) { o.key = source } }
+
+// Open opens the profile in dir and makes it when there is none. Errors a user
+// can act on are *demes.Error: the profile is in use, newer than this program,
+// damaged, or its disk is full or cannot be written.
+func Open(dir string, opts ...Option) (*Store, error) {
+	o := options{key: KeyFile{}, vfs: encryptedVFS}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s, err := open(dir, o)
+	if err != nil {
+		return nil, problem("open store", err)
+	}
+	return s, nil
+}
+
+func open(dir string, o options) (_ *Store, err error) {
+	p, err := prepareProfile(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			p.lock.Close()
+		}
+	}()
+	key, err := p.key(o.key)
+	if err != nil {
+		return nil, err
+	}
+	source := source{path: p.database(), key: key, vfs: o.vfs}
+	writer, err := source.openWriter(p.makeFiles)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.markMade(); err != nil {
+		return nil, errors.Join(err, writer.close())
+	}
+	return &Store{
+		lock: p.lock, writer: writer, chats: map[demes.ChatID]int64{},
+		readers: newPool(source),
+	}, nil
+}
+
+// Close waits for what is under way, moves the write-ahead log into the
+// database and lets go of the profile. Closing twice is no error.
+func (s *Store) Close() error {
+	readers := s.readers.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writer == nil {
+		return nil
+	}
+	checkpoint := s.writer.checkpoint(truncateLog)
+	err := errors.Join(readers, checkpoint, s.writer.close(), s.lock.Close())
+	s.writer = nil
+	return problem("close store", err)
+}
+
+// Checkpoint moves the write-ahead log into the database and empties it, so that
+// what was deleted (keys that were used up) is in neither file any more.
+func (s *Store) Checkpoint() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writer == nil {
+		return errClosed()
+	}
+	return problem("checkpoint", s.writer.checkpoint(truncateLog))
+}
+
+// read runs one consistent look at the profile beside the writer.
+func (s *Store) read(doing string, look func(*conn) error) error {
+	c, err := s.readers.take()
+	if err != nil {
+		return problem(doing, err)
+	}
+	defer s.readers.give(c)
+	return problem(doing, c.transact("BEGIN", func() error { return look(c) }))
+}
+
+// write runs one transaction and syncs it.
+func (s *Store) write(doing string, change func(*conn) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writer == nil {
+		return errClosed()
+	}
+	err := s.writer.transact("BEGIN IMMEDIATE", func() error { return change(s.writer) })
+	if err != nil {
+		return problem(doing, err)
+	}
+	s.writer.checkpointWhenDue()
+	return nil
+}
+
+func errClosed() error {
+	return demes.Problem(demes.CodeShuttingDown, "The profile is closed", "Start DeMes again.")
+}
+
+// Value returns a small value of the profile; nil when there is none.
+func (s *Store) Value(name string) (data []byte, err error) {
+	err = s.read("read profile value", func(c *conn) error {
+		return c.each(sqlProfileValue, func(r row) (err error) {
+			data, err = r.unseal(0, rowKey{table: tableProfile, name: []byte(name)})
+			return err
+		}, name)
+	})
+	return data, err
+}
+
+// SetValue keeps a small value of the profile; an empty one deletes the name.
+func (s *Store) SetValue(name string, data []byte) error {
+	return s.write("keep profile value", func(c *conn) error {
+		if len(data) == 0 {
+			return c.exec(sqlProfileDelete, name)
+		}
+		sealed := seal(rowKey{table: tableProfile, name: []byte(name)}, data)
+		return c.exec(sqlProfilePut, name, sealed)
+	})
+}
+
+const (
+	sqlProfileValue  = `SELECT data FROM profile WHERE name = ?`
+	sqlProfilePut    = `INSERT OR REPLACE INTO profile (name, data) VALUES (?, ?)`
+	sqlProfileDelete = `DELETE FROM profile WHERE name = ?`
+)
+
+// wrap adds what was being done to an error, if there is one.
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
