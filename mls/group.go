@@ -30,7 +30,7 @@ func Create(groupID []byte, secrets *KeyPackageSecrets, policy Policy, extension
 	if err != nil {
 		return nil, fmt.Errorf("create group: %w", err)
 	}
-	key, err := s.kem.NewPrivateKey(secrets.encryption)
+	key, err := s.privateKey(secrets.encryption)
 	if err != nil {
 		return nil, fmt.Errorf("create group: %w", ErrKey)
 	}

@@ -50,7 +50,7 @@ func (j *joining) open(w *welcome) (err error) {
 	if err != nil {
 		return err
 	}
-	initKey, err := j.suite.kem.NewPrivateKey(j.secrets.init)
+	initKey, err := j.suite.privateKey(j.secrets.init)
 	if err != nil {
 		return fmt.Errorf("init key: %w", ErrKey)
 	}
@@ -153,7 +153,7 @@ func (j *joining) place(t *tree) (self LeafIndex, err error) {
 // keys returns the private keys of the own leaf and, if the commit had a path, of
 // the nodes shared with its sender.
 func (j *joining) keys(t *tree, self LeafIndex) (keyRing, error) {
-	key, err := j.suite.kem.NewPrivateKey(j.secrets.encryption)
+	key, err := j.suite.privateKey(j.secrets.encryption)
 	if err != nil {
 		return nil, fmt.Errorf("encryption key: %w", ErrKey)
 	}

@@ -297,7 +297,7 @@ func (g *Group) decodeEpoch(b []byte) (err error) {
 	}
 	for len(keys.b) > 0 {
 		x, key := nodeIndex(keys.uint32()), keys.vector()
-		if e.keys[x], err = e.suite.kem.NewPrivateKey(key); err != nil || int(x) >= len(e.tree.nodes) {
+		if e.keys[x], err = e.suite.privateKey(key); err != nil || int(x) >= len(e.tree.nodes) {
 			return ErrKey
 		}
 	}

@@ -64,11 +64,7 @@ func (s Suite) ParseSigningKey(private []byte) (*SigningKey, error) {
 		key.public = []byte(key.ed.Public().(ed25519.PublicKey))
 		return key, nil
 	}
-	size := (a.curve.Params().N.BitLen() + 7) / 8
-	if len(private) > size {
-		return nil, fmt.Errorf("parse signing key: %d bytes: %w", len(private), ErrKey)
-	}
-	key.private = append(make([]byte, size-len(private)), private...)
+	key.private = a.scalar(private)
 	if key.ec, err = ecdsa.ParseRawPrivateKey(a.curve, key.private); err != nil {
 		return nil, fmt.Errorf("parse signing key: %w", ErrKey)
 	}

@@ -140,7 +140,7 @@ func (g *Group) stage(a *authenticated, at time.Time) (*Staged, error) {
 	}
 	keys := e.keys.carry(e.tree, c.tree)
 	if c.ownKey != nil {
-		if keys[e.self.node()], err = e.suite.kem.NewPrivateKey(c.ownKey); err != nil {
+		if keys[e.self.node()], err = e.suite.privateKey(c.ownKey); err != nil {
 			return nil, fmt.Errorf("own update: %w", ErrKey)
 		}
 	}

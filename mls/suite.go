@@ -103,6 +103,25 @@ func (s Suite) lookup() (*suite, error) {
 	return nil, fmt.Errorf("%v: %w", s, ErrUnsupported)
 }
 
+// scalar pads a private scalar of a NIST curve to its full length; others store
+// short ones without leading zeros.
+func (s *suite) scalar(private []byte) []byte {
+	if s.curve == nil {
+		return private
+	}
+	size := (s.curve.Params().N.BitLen() + 7) / 8
+	return append(make([]byte, max(0, size-len(private))), private...)
+}
+
+// privateKey reads a private HPKE key.
+func (s *suite) privateKey(private []byte) (hpke.PrivateKey, error) {
+	key, err := s.kem.NewPrivateKey(s.scalar(private))
+	if err != nil {
+		return nil, ErrKey
+	}
+	return key, nil
+}
+
 // zero returns KDF.Nh zero bytes, the "0" of RFC 9420 §8.
 func (s *suite) zero() []byte { return make([]byte, s.nh) }
 

@@ -124,7 +124,7 @@ func TestVectorsCryptoBasics(t *testing.T) {
 			t.Fatal("signature verifies under another label")
 		}
 
-		private := must[hpke.PrivateKey](t)(s.kem.NewPrivateKey(v.Encrypt.Private))
+		private := must[hpke.PrivateKey](t)(s.privateKey(v.Encrypt.Private))
 		equal(t, "encryption key", private.PublicKey().Bytes(), v.Encrypt.Public)
 		equal(t, "decrypt", get(s.decryptWithLabel(private, v.Encrypt.Label, v.Encrypt.Context,
 			sealed{v.Encrypt.KEMOutput, v.Encrypt.Ciphertext})), v.Encrypt.Plaintext)
