@@ -62,10 +62,6 @@ func checkUniqueExtensions(list []Extension) error {
 	return nil
 }
 
-// isGREASE reports the values 0x0A0A, 0x1A1A … 0xEAEA of RFC 9420 §13.5, which
-// mean nothing and must be ignored wherever they appear.
-func isGREASE(v uint16) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff && v != 0xfafa }
-
 // RequiredCapabilities is the GroupContext extension of RFC 9420 §11.1: what
 // each leaf must list in its Capabilities.
 type RequiredCapabilities struct {
