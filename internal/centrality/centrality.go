@@ -10,7 +10,7 @@
 // Data walks one way:
 //
 //	probes ─▶ Window ─▶ Sample ─▶ Matrix ─▶ Routes ─▶ []Rank ─▶ Steering
-//	                      └─────▶ Watch: is a new plan due at once?
+//	             └────▶ Watch: is a new plan due at once?
 //
 // Each member keeps a Window for every link and reports its Samples to the
 // host. The host fills a Matrix with the reports, takes the Routes (the paths
@@ -35,7 +35,7 @@ import (
 )
 
 // MaxMembers bounds a Matrix: chats are simulated with up to 1,000 members,
-// and at this size Matrix and Routes together hold 22 MB.
+// and at this size computing the Routes of a Matrix holds 20 MB.
 const MaxMembers = 1024
 
 // ErrTooManyMembers is returned for more than MaxMembers members.

@@ -36,30 +36,26 @@ type Relay struct {
 }
 
 // Routes computes the paths from the reports so far. Later reports do not
-// change them. With n members it takes O(n³) steps in the worst case; on
-// measured networks it looks only at the few relays that are near.
+// change them. It takes O(n³) steps, each an addition and a comparison.
 func (m *Matrix) Routes() *Routes {
 	n := len(m.members)
 	r := &Routes{m.roster, make([]micros, n*n), make([]int16, n*n)}
-	in := newInbound(n)
+	first, second := newLegs(n), newLegs(n)
 	for i := range n {
+		r.hops[i*n+i] = int16(i)
 		for j := range n {
 			if i == j {
-				r.hops[i*n+j] = int16(i)
 				continue
 			}
 			e := m.edge(i, j)
 			r.setPath(i*n+j, e.cost, j)
-			if !e.relayed {
-				in.add(i, j, e.cost)
+			if !e.relayed && e.cost < unreachable {
+				first.set(i, j, e.cost+relayPenalty)
+				second.set(j, i, e.cost)
 			}
 		}
 	}
-	legs := make([]leg, 0, n)
-	for i := range n {
-		legs = in.legsFrom(i, legs[:0])
-		r.relayFrom(i, legs, in)
-	}
+	r.relay(first, second)
 	return r
 }
 
@@ -71,30 +67,44 @@ func (r *Routes) setPath(pair int, distance micros, hop int) {
 	}
 }
 
-// relayFrom replaces the paths from i on which a relay is worth it. legs are
-// the direct edges from i, shortest first, so that the search for a pair ends
-// at the first leg that even the cheapest second leg cannot rescue.
-func (r *Routes) relayFrom(i int, legs []leg, in inbound) {
-	for j := range in.n {
-		if j == i {
-			continue
-		}
-		pair := i*in.n + j
-		second := in.costs[j*in.n : (j+1)*in.n]
-		least := relayPenalty + in.least[j]
-		best, relay := relayLimit(r.distances[pair]), -1
-		for _, first := range legs {
-			if first.cost()+least >= best {
-				break
+// relay replaces the paths on which a relay is worth it.
+func (r *Routes) relay(first, second legs) {
+	n := len(r.members)
+	for i := range n {
+		for j := range n {
+			pair := i*n + j
+			limit := relayLimit(r.distances[pair])
+			if i == j || first.least[i]+second.least[j] >= limit {
+				continue // not worth it even if the nearest of both were the same
 			}
-			if path := first.cost() + relayPenalty + second[first.to()]; path < best {
-				best, relay = path, first.to()
+			if path, relay := shortest(first.of(i), second.of(j), limit); relay >= 0 {
+				r.setPath(pair, path, relay)
 			}
-		}
-		if relay >= 0 {
-			r.setPath(pair, best, relay)
 		}
 	}
+}
+
+// shortest returns the relay with the shortest path below limit, the one with
+// the smallest id among equals, or -1 if there is none.
+func shortest(first, second []micros, limit micros) (path micros, relay int) {
+	path, relay = limit, -1
+	for k := shorter(first, second, path, 0); k >= 0; k = shorter(first, second, path, k+1) {
+		path, relay = first[k]+second[k], k
+	}
+	return path, relay
+}
+
+// shorter returns the first relay, not before the place from, whose path is
+// below limit, or -1. Few are, so a loop that leaves at them is faster than one
+// that carries the best along; nearly all the time of Routes is spent here.
+func shorter(first, second []micros, limit micros, from int) int {
+	second = second[:len(first)]
+	for k := max(from, 0); k < len(first); k++ {
+		if first[k]+second[k] < limit {
+			return k
+		}
+	}
+	return -1
 }
 
 // relayLimit is the length that a relayed path must stay below to replace a
@@ -103,51 +113,28 @@ func relayLimit(direct micros) micros {
 	if direct >= unreachable {
 		return unreachable
 	}
-	return min(direct-direct/relayGainShare, direct-relayGain) + 1
+	return min(direct*(relayGainShare-1)/relayGainShare, direct-relayGain) + 1
 }
 
-// inbound holds the direct edges that can be half of a relayed path, by the
-// member at which they end. A member has none to itself.
-type inbound struct {
+// legs are the direct edges that can be half of a relayed path. For each member
+// they are in one row, by the place of the relay at their other end; nobody has
+// one to itself.
+type legs struct {
 	n     int
-	costs []micros // [to*n + from]
-	least []micros // [to]: the cheapest of costs
+	costs []micros // [member*n + relay]
+	least []micros // [member]: the cheapest of its row
 }
 
-func newInbound(n int) inbound {
-	in := inbound{n, make([]micros, n*n), make([]micros, n)}
-	for pair := range in.costs {
-		in.costs[pair] = unreachable
-	}
-	for to := range in.least {
-		in.least[to] = unreachable
-	}
-	return in
+func newLegs(n int) legs {
+	return legs{n, slices.Repeat([]micros{unreachable}, n*n), slices.Repeat([]micros{unreachable}, n)}
 }
 
-func (in inbound) add(from, to int, cost micros) {
-	in.costs[to*in.n+from] = cost
-	in.least[to] = min(in.least[to], cost)
+func (l legs) set(member, relay int, cost micros) {
+	l.costs[member*l.n+relay] = cost
+	l.least[member] = min(l.least[member], cost)
 }
 
-// legsFrom appends the edges from i to legs, shortest first, then by place.
-func (in inbound) legsFrom(i int, legs []leg) []leg {
-	for to := range in.n {
-		if cost := in.costs[to*in.n+i]; cost < unreachable {
-			legs = append(legs, newLeg(cost, to))
-		}
-	}
-	slices.Sort(legs)
-	return legs
-}
-
-// leg is an edge to a possible relay, packed as cost<<16 | place: plain numbers
-// sort several times faster than structs, and sorting is half of the work.
-type leg int64
-
-func newLeg(cost micros, to int) leg { return leg(cost)<<16 | leg(to) }
-func (l leg) cost() micros           { return micros(l >> 16) }
-func (l leg) to() int                { return int(l & 0xffff) }
+func (l legs) of(member int) []micros { return l.costs[member*l.n : (member+1)*l.n] }
 
 // DistanceMs returns the length of the path: 0 from a member to itself, +Inf
 // if there is no path or one of the two is not a member.

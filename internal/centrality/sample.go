@@ -45,12 +45,12 @@ func (s Sample) CostMs() (cost float64, known bool) {
 // micros is a delay in microseconds.
 //
 // Invariant: at most 16 s (MaxRTTMs with full loss, relayed), or exactly
-// unreachable. So unreachable plus any delay and two penalties fits an int32.
+// unreachable. So the sum of any two, with a penalty, fits.
 type micros int32
 
 const (
 	microsPerMs        = 1000
-	unreachable micros = 1 << 30
+	unreachable micros = 1 << 29
 )
 
 func toMicros(ms float64) micros { return micros(math.Round(ms * microsPerMs)) }

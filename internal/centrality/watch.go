@@ -21,7 +21,7 @@ type Watch struct {
 	since      instant
 }
 
-// Marked takes in the current median and tells whether a marked change is now
+// Marked takes in the current round trip (Window.RecentMs) and tells whether a marked change is now
 // MarkedAfterMs old; from then on the new value is what others are compared
 // with. +Inf stands for unreachable; NaN and negative values are ignored.
 func (w *Watch) Marked(nowMs int64, rttMs float64) bool {

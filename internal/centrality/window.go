@@ -6,15 +6,19 @@ import (
 )
 
 const (
-	// WindowProbes is how many of the latest probes a Window remembers: enough
-	// for a p95 that is not just the maximum, and a minute at one a second.
-	WindowProbes = 64
+	// WindowProbes is how many of the latest probes a Window remembers. With
+	// half as many, chance puts enough spikes (one probe in a hundred) together
+	// to lift the p95, and moves the host several times a day.
+	WindowProbes = 128
+	// RecentProbes is how many of them tell how the path is right now: one or
+	// two spikes do not change their median.
+	RecentProbes = 5
 	// minLost is how many probes must be lost, with none answered, before the
 	// other is called unreachable.
 	minLost = 3
 )
 
-// Window remembers the latest probes of one path in a fixed 280 bytes. The
+// Window remembers the latest probes of one path in fixed memory, under 600 bytes. The
 // zero value is ready. A new connection needs a new Window; so do direct and
 // relayed paths to the same member, which are never mixed.
 type Window struct {
@@ -68,6 +72,37 @@ func (w *Window) Sample(relayed bool) Sample {
 		Relayed: relayed,
 		Known:   true,
 	}
+}
+
+// RecentMs returns the median of the latest RecentProbes probes, for a Watch:
+// +Inf if most of them were lost, NaN if there was none yet.
+func (w *Window) RecentMs() float64 {
+	recent := w.recent()
+	if len(recent) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(recent)
+	return percentile(recent, 50)
+}
+
+// Forget drops all but the latest RecentProbes: after a marked change, what was
+// before says nothing about the path any more.
+func (w *Window) Forget() {
+	recent := w.recent()
+	*w = Window{warm: w.warm}
+	for _, rtt := range recent {
+		w.record(rtt)
+	}
+}
+
+// recent returns the latest probes, oldest first.
+func (w *Window) recent() []float32 {
+	n := min(w.probes, RecentProbes)
+	recent := make([]float32, n)
+	for i := range recent {
+		recent[i] = w.ring[(w.probes-n+i)%WindowProbes]
+	}
+	return recent
 }
 
 // percentile returns the least value that p percent of them do not exceed.
