@@ -35,7 +35,7 @@ import (
 )
 
 // MaxMembers bounds a Matrix: chats are simulated with up to 1,000 members,
-// and at this size computing the Routes of a Matrix holds 20 MB.
+// and at this size a Matrix and the making of its Routes hold 24 MB.
 const MaxMembers = 1024
 
 // ErrTooManyMembers is returned for more than MaxMembers members.
