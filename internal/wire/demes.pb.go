@@ -2533,6 +2533,7 @@ type GoneState struct {
 	LastSeq       uint64                 `protobuf:"varint,2,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
 	LastHash      []byte                 `protobuf:"bytes,3,opt,name=last_hash,json=lastHash,proto3" json:"last_hash,omitempty"`
 	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Index         uint64                 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"` // where it went
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2593,6 +2594,13 @@ func (x *GoneState) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *GoneState) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
 }
 
 type InviteState struct {
@@ -3192,12 +3200,11 @@ func (x *Events) GetEvents() []*Event {
 	return nil
 }
 
-// Appended says which events the host has put into its log in this term;
-// they are cumulative per device.
+// Appended acknowledges events: the sender holds each named device's log
+// durably up to the mark.
 type Appended struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
-	Marks         []*Mark                `protobuf:"bytes,2,rep,name=marks,proto3" json:"marks,omitempty"`
+	Marks         []*Mark                `protobuf:"bytes,1,rep,name=marks,proto3" json:"marks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3232,13 +3239,6 @@ func (*Appended) Descriptor() ([]byte, []int) {
 	return file_demes_proto_rawDescGZIP(), []int{41}
 }
 
-func (x *Appended) GetTerm() uint64 {
-	if x != nil {
-		return x.Term
-	}
-	return 0
-}
-
 func (x *Appended) GetMarks() []*Mark {
 	if x != nil {
 		return x.Marks
@@ -3248,7 +3248,7 @@ func (x *Appended) GetMarks() []*Mark {
 
 type Settled struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"` // of the sender's claim; it is the host of this term
+	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"` // when the sender is host: its term
 	From          uint64                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"` // index of the first entry
 	Entries       []*SettledEntry        `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
 	Head          *Head                  `protobuf:"bytes,4,opt,name=head,proto3" json:"head,omitempty"`      // the sender's settled head
@@ -4360,10 +4360,14 @@ func (x *Held) GetRead() uint64 {
 	return 0
 }
 
+// Marks say how far the sender has come: settled positions held and read, and
+// its settled head.
 type Marks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Held          uint64                 `protobuf:"varint,1,opt,name=held,proto3" json:"held,omitempty"`
 	Read          uint64                 `protobuf:"varint,2,opt,name=read,proto3" json:"read,omitempty"`
+	Head          *Head                  `protobuf:"bytes,3,opt,name=head,proto3" json:"head,omitempty"`
+	WallMs        int64                  `protobuf:"varint,4,opt,name=wall_ms,json=wallMs,proto3" json:"wall_ms,omitempty"` // the sender's clock
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4408,6 +4412,20 @@ func (x *Marks) GetHeld() uint64 {
 func (x *Marks) GetRead() uint64 {
 	if x != nil {
 		return x.Read
+	}
+	return 0
+}
+
+func (x *Marks) GetHead() *Head {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *Marks) GetWallMs() int64 {
+	if x != nil {
+		return x.WallMs
 	}
 	return 0
 }
@@ -5252,12 +5270,13 @@ const file_demes_proto_rawDesc = "" +
 	"\tlast_hash\x18\b \x01(\fR\blastHash\x12\x18\n" +
 	"\aleaving\x18\t \x01(\bR\aleaving\x12\x1c\n" +
 	"\taddresses\x18\n" +
-	" \x03(\tR\taddresses\"o\n" +
+	" \x03(\tR\taddresses\"\x85\x01\n" +
 	"\tGoneState\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x19\n" +
 	"\blast_seq\x18\x02 \x01(\x04R\alastSeq\x12\x1b\n" +
 	"\tlast_hash\x18\x03 \x01(\fR\blastHash\x12\x12\n" +
-	"\x04name\x18\x04 \x01(\tR\x04name\"\x9d\x01\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x14\n" +
+	"\x05index\x18\x05 \x01(\x04R\x05index\"\x9d\x01\n" +
 	"\vInviteState\x12\x1d\n" +
 	"\n" +
 	"invite_key\x18\x01 \x01(\fR\tinviteKey\x12\x16\n" +
@@ -5300,10 +5319,9 @@ const file_demes_proto_rawDesc = "" +
 	"\amessage\x18\x01 \x01(\fR\amessage\x12&\n" +
 	"\x04note\x18\x02 \x01(\v2\x12.demes.v1.HandoverR\x04note\"1\n" +
 	"\x06Events\x12'\n" +
-	"\x06events\x18\x01 \x03(\v2\x0f.demes.v1.EventR\x06events\"D\n" +
-	"\bAppended\x12\x12\n" +
-	"\x04term\x18\x01 \x01(\x04R\x04term\x12$\n" +
-	"\x05marks\x18\x02 \x03(\v2\x0e.demes.v1.MarkR\x05marks\"\xdf\x01\n" +
+	"\x06events\x18\x01 \x03(\v2\x0f.demes.v1.EventR\x06events\"0\n" +
+	"\bAppended\x12$\n" +
+	"\x05marks\x18\x01 \x03(\v2\x0e.demes.v1.MarkR\x05marks\"\xdf\x01\n" +
 	"\aSettled\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x04R\x04from\x120\n" +
@@ -5383,10 +5401,12 @@ const file_demes_proto_rawDesc = "" +
 	"\x04Held\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x12\n" +
 	"\x04held\x18\x02 \x01(\x04R\x04held\x12\x12\n" +
-	"\x04read\x18\x03 \x01(\x04R\x04read\"/\n" +
+	"\x04read\x18\x03 \x01(\x04R\x04read\"l\n" +
 	"\x05Marks\x12\x12\n" +
 	"\x04held\x18\x01 \x01(\x04R\x04held\x12\x12\n" +
-	"\x04read\x18\x02 \x01(\x04R\x04read\"\t\n" +
+	"\x04read\x18\x02 \x01(\x04R\x04read\x12\"\n" +
+	"\x04head\x18\x03 \x01(\v2\x0e.demes.v1.HeadR\x04head\x12\x17\n" +
+	"\awall_ms\x18\x04 \x01(\x03R\x06wallMs\"\t\n" +
 	"\aGoodbye\"T\n" +
 	"\bHandover\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x16\n" +
@@ -5604,17 +5624,18 @@ var file_demes_proto_depIdxs = []int32{
 	55, // 72: demes.v1.Latency.reports:type_name -> demes.v1.Report
 	57, // 73: demes.v1.Status.held:type_name -> demes.v1.Held
 	55, // 74: demes.v1.Status.reports:type_name -> demes.v1.Report
-	65, // 75: demes.v1.Beat.hosting:type_name -> demes.v1.Hosting
-	20, // 76: demes.v1.JoinAsk.request:type_name -> demes.v1.JoinRequest
-	0,  // 77: demes.v1.JoinAnswer.state:type_name -> demes.v1.JoinAnswer.State
-	38, // 78: demes.v1.JoinAnswer.base:type_name -> demes.v1.Base
-	68, // 79: demes.v1.JoinAnswer.contacts:type_name -> demes.v1.Contact
-	68, // 80: demes.v1.Link.contacts:type_name -> demes.v1.Contact
-	81, // [81:81] is the sub-list for method output_type
-	81, // [81:81] is the sub-list for method input_type
-	81, // [81:81] is the sub-list for extension type_name
-	81, // [81:81] is the sub-list for extension extendee
-	0,  // [0:81] is the sub-list for field type_name
+	4,  // 75: demes.v1.Marks.head:type_name -> demes.v1.Head
+	65, // 76: demes.v1.Beat.hosting:type_name -> demes.v1.Hosting
+	20, // 77: demes.v1.JoinAsk.request:type_name -> demes.v1.JoinRequest
+	0,  // 78: demes.v1.JoinAnswer.state:type_name -> demes.v1.JoinAnswer.State
+	38, // 79: demes.v1.JoinAnswer.base:type_name -> demes.v1.Base
+	68, // 80: demes.v1.JoinAnswer.contacts:type_name -> demes.v1.Contact
+	68, // 81: demes.v1.Link.contacts:type_name -> demes.v1.Contact
+	82, // [82:82] is the sub-list for method output_type
+	82, // [82:82] is the sub-list for method input_type
+	82, // [82:82] is the sub-list for extension type_name
+	82, // [82:82] is the sub-list for extension extendee
+	0,  // [0:82] is the sub-list for field type_name
 }
 
 func init() { file_demes_proto_init() }

@@ -1,0 +1,350 @@
+package chat
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/wire"
+)
+
+// Limits at the door.
+const (
+	MaxKnocks = 32                 // who may wait in front of a lobby
+	MaxWanted = 64                 // requests that are being admitted at once
+	InviteFor = 7 * 24 * 3_600_000 // ms that an invite is good by default
+	InviteUse = 10                 // uses of an invite by default
+	InviteMax = 365 * 24 * 3_600_000
+)
+
+// door is who wants to come in, and the changes of membership that this device
+// brings about.
+type door struct {
+	open    bool // admits every knock from this machine and private networks
+	knocks  map[demes.DeviceID]*knock
+	wanted  map[demes.DeviceID]*wire.JoinRequest // admitted here and not in the log yet
+	removes map[demes.DeviceID]bool              // to be removed by this device
+	online  map[demes.DeviceID]bool              // by the host's last status
+	council []demes.DeviceID                     // by the host's last status
+}
+
+type knock struct {
+	request *wire.JoinRequest
+	name    string
+	address string
+	refused bool
+}
+
+func (d *door) reset() {
+	d.knocks, d.wanted = map[demes.DeviceID]*knock{}, map[demes.DeviceID]*wire.JoinRequest{}
+	d.removes, d.online = map[demes.DeviceID]bool{}, map[demes.DeviceID]bool{}
+}
+
+// Ask answers a join request. The joiner repeats the identical request until it
+// is refused or welcomed (docs/protocol.md#joining).
+func (c *Chat) Ask(now demes.Now, from demes.DeviceID, address string, request *wire.JoinRequest) *wire.JoinAnswer {
+	c.now = now
+	body, device, err := wire.OpenJoin(request)
+	if err != nil || device != from || demes.ChatID(wire.HashOf(body.GetChat())) != c.id || c.gone() {
+		return refusal(demes.CodeRefused)
+	}
+	if c.fold.Members[device] != nil {
+		delete(c.door.wanted, device)
+		delete(c.door.knocks, device)
+		if base := c.final.base; base != nil && inBase(base, device) {
+			base.Certificates = c.gens.chain[:min(len(c.gens.chain), int(base.GetState().GetGeneration()))]
+			return &wire.JoinAnswer{State: wire.JoinAnswer_WELCOME, Base: base}
+		}
+		return &wire.JoinAnswer{State: wire.JoinAnswer_WAITING}
+	}
+	if len(body.GetInviteKey()) == 0 {
+		return c.knocked(device, address, request, body)
+	}
+	switch c.fold.admits(c.self, body, device) {
+	case "":
+		return c.admit(device, request)
+	case VoidFull:
+		return refusal(demes.CodeChatFull)
+	}
+	return refusal(demes.CodeRefused)
+}
+
+func refusal(code demes.Code) *wire.JoinAnswer {
+	return &wire.JoinAnswer{State: wire.JoinAnswer_REFUSED, Code: string(code)}
+}
+
+func inBase(base *wire.Base, d demes.DeviceID) bool {
+	return slices.ContainsFunc(base.GetState().GetMembers(), func(m *wire.MemberState) bool { return wire.Device(m.GetDevice()) == d })
+}
+
+// admit stages the add of a device whose request is good.
+func (c *Chat) admit(device demes.DeviceID, request *wire.JoinRequest) *wire.JoinAnswer {
+	if len(c.door.wanted) >= MaxWanted {
+		return refusal(demes.CodeTooMany)
+	}
+	c.door.wanted[device] = request
+	c.stage()
+	return &wire.JoinAnswer{State: wire.JoinAnswer_WAITING}
+}
+
+// knocked lets a device wait in front of the lobby for the founder's word.
+func (c *Chat) knocked(device demes.DeviceID, address string, request *wire.JoinRequest, body *wire.JoinBody) *wire.JoinAnswer {
+	if c.fold.Live || c.self != c.fold.Founder {
+		return refusal(demes.CodeRefused)
+	}
+	k := c.door.knocks[device]
+	if k == nil {
+		if len(c.door.knocks) >= MaxKnocks {
+			return refusal(demes.CodeTooMany)
+		}
+		k = &knock{request: request, name: body.GetName(), address: address}
+		c.door.knocks[device] = k
+		c.notice(Notice{Kind: NoticeKnock, Peer: device})
+		c.notice(Notice{Kind: NoticeMembers})
+	}
+	if k.refused {
+		return refusal(demes.CodeRefused)
+	}
+	if c.door.open && wire.IsLocal(address) || c.door.wanted[device] != nil {
+		return c.admit(device, k.request)
+	}
+	return &wire.JoinAnswer{State: wire.JoinAnswer_KNOCKING}
+}
+
+// Decide is the founder's word on a knock.
+func (c *Chat) Decide(now demes.Now, device demes.DeviceID, in bool) error {
+	c.now = now
+	k := c.door.knocks[device]
+	if k == nil {
+		return demes.Problem(demes.CodeUnknownMember, "Nobody with this id is knocking", "It may have gone, or it is a member already.")
+	}
+	if !in {
+		k.refused = true
+		c.notice(Notice{Kind: NoticeMembers})
+		return nil
+	}
+	c.admit(device, k.request)
+	return nil
+}
+
+// OpenLobby admits every knock from this machine and private networks until the
+// start.
+func (c *Chat) OpenLobby(now demes.Now, open bool) {
+	c.now, c.door.open = now, open
+}
+
+// TakesKnocks reports whether this device answers knocks for the chat.
+func (c *Chat) TakesKnocks() bool {
+	return !c.fold.Live && c.self == c.fold.Founder && c.phase == demes.PhaseLobby
+}
+
+// KnockCode is six digits that both screens show: they differ when somebody
+// stands in between.
+func KnockCode(a, b demes.DeviceID) string {
+	if a.Compare(b) > 0 {
+		a, b = b, a
+	}
+	sum := demes.Sum([]byte("DeMes 1 knock\x00"), a[:], b[:])
+	return fmt.Sprintf("%06d", readNumber(sum[:8])%1_000_000)
+}
+
+// changed looks again at what is staged: membership, or what is final, moved.
+func (d *door) changed(c *Chat) {
+	for device := range d.knocks {
+		if c.fold.Members[device] != nil || c.fold.Live {
+			delete(d.knocks, device)
+		}
+	}
+	c.stage()
+	c.notice(Notice{Kind: NoticeMembers})
+}
+
+// stage writes one commit for everything wanted. One is under way at a time: a
+// second would be void, its epoch stale (docs/protocol.md#membership).
+func (c *Chat) stage() {
+	if c.own.commit != 0 || c.gone() || c.fold.Members[c.self] == nil || c.fold.Members[c.self].Leaving {
+		return
+	}
+	commit := &wire.Commit{Epoch: c.fold.Epoch}
+	for _, d := range sortedDevices(c.door.wanted) {
+		request := c.door.wanted[d]
+		body, device, err := wire.OpenJoin(request)
+		if err != nil || c.fold.admits(c.self, body, device) != "" {
+			delete(c.door.wanted, d)
+			continue
+		}
+		commit.Changes = append(commit.Changes, &wire.Change{Kind: &wire.Change_Add{Add: request}})
+	}
+	for _, d := range sortedDevices(c.door.removes) {
+		if c.fold.Members[d] == nil {
+			delete(c.door.removes, d)
+			continue
+		}
+		commit.Changes = append(commit.Changes, &wire.Change{Kind: &wire.Change_Remove{Remove: d[:]}})
+	}
+	if len(commit.Changes) == 0 {
+		return
+	}
+	if id, err := c.submit(demes.KindCommit, wire.Marshal(commit), ""); err == nil {
+		c.own.commit = id.Seq
+	}
+}
+
+// stageRemovals is the host's duty: who has left is removed, once it has no vote
+// and is no elector any more, or is away.
+func (c *Chat) stageRemovals() {
+	for _, d := range sortedDevices(c.fold.Members) {
+		m := c.fold.Members[d]
+		if !m.Leaving || d == c.self {
+			continue
+		}
+		serves := slices.Contains(c.fold.Electors, d) && c.isConnected(d)
+		if serves || slices.Contains(c.seat.group.Voters(), d) {
+			c.wake(DutyPace)
+			continue
+		}
+		c.door.removes[d] = true
+	}
+	c.stage()
+}
+
+// Invite puts an invite key into the log; the caller keeps the secret.
+func (c *Chat) Invite(now demes.Now, key ed25519.PublicKey, uses uint32, validForMs int64) (notAfter int64, err error) {
+	c.now = now
+	if uses == 0 || uses > MaxInviteUses || validForMs <= 0 || validForMs > InviteMax {
+		return 0, demes.Problem(demes.CodeBadInput, "The invite's limits cannot be used",
+			fmt.Sprintf("Uses go from 1 to %d, and an invite is good for at most a year.", MaxInviteUses))
+	}
+	notAfter = max(now.Wall, c.fold.LogMs) + validForMs
+	_, err = c.submit(demes.KindInvite, wire.Marshal(&wire.Invite{InviteKey: key, Uses: uses, NotAfterMs: notAfter}), "")
+	return notAfter, err
+}
+
+// Rename changes what this device's user is called here.
+func (c *Chat) Rename(now demes.Now, name string, addresses []string) error {
+	c.now = now
+	if me := c.fold.Members[c.self]; me == nil || me.Name == name && slices.Equal(me.Addresses, addresses) {
+		return nil
+	}
+	if !wire.ValidName(name) {
+		return demes.Problem(demes.CodeBadInput, "The name cannot be used",
+			fmt.Sprintf("A name has 1 to %d characters on one line.", demes.MaxName))
+	}
+	_, err := c.submit(demes.KindProfile, wire.Marshal(&wire.Profile{Name: name, Addresses: addresses}), "")
+	return err
+}
+
+// Remove takes a member's whole account out of the chat.
+func (c *Chat) Remove(now demes.Now, device demes.DeviceID) error {
+	c.now = now
+	target, me := c.fold.Members[device], c.fold.Members[c.self]
+	switch {
+	case target == nil || me == nil:
+		return demes.Problem(demes.CodeUnknownMember, "There is no such member", "See who is a member with: demes members.")
+	case target.Account == me.Account:
+		return demes.Problem(demes.CodeBadInput, "You cannot remove yourself", "Leave the chat instead.")
+	case me.Role == demes.RoleMember || target.Role == demes.RoleFounder:
+		return demes.Problem(demes.CodeNotAllowed, "You may not remove this member", "Ask the founder.")
+	}
+	for d, m := range c.fold.Members {
+		if m.Account == target.Account {
+			c.door.removes[d] = true
+		}
+	}
+	c.stage()
+	return nil
+}
+
+// Leave takes this device out: its word is silenced at once, and the next commit
+// removes it. A host hands over first.
+func (c *Chat) Leave(now demes.Now) error {
+	c.now = now
+	if c.gone() || c.phase == demes.PhaseLeft {
+		return nil
+	}
+	c.own.leaving = true
+	c.tryLeave()
+	return nil
+}
+
+// tryLeave writes the leave once this device is not host, or nobody could be.
+func (c *Chat) tryLeave() {
+	if !c.own.leaving {
+		return
+	}
+	if c.seat.isHost() && c.fold.Live && c.Depart(c.now) {
+		return
+	}
+	c.own.leaving = false
+	_, _ = c.submit(demes.KindLeave, wire.Marshal(&wire.Leave{}), "")
+}
+
+// Depart hands the host over before this device goes, and reports whether that
+// is under way.
+func (c *Chat) Depart(now demes.Now) (busy bool) {
+	c.now = now
+	if !c.seat.isHost() || c.gens.frozen() {
+		return false
+	}
+	if _, moving := c.seat.group.HandingOver(); moving {
+		return true
+	}
+	for _, d := range c.succession() {
+		if d != c.self && slices.Contains(c.fold.Electors, d) && c.isConnected(d) && c.seat.group.Handover(now, d) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Farewell tells everybody that this device goes now.
+func (c *Chat) Farewell(now demes.Now) {
+	c.now = now
+	for _, d := range c.connected() {
+		c.send(d, &wire.Frame{Kind: &wire.Frame_Goodbye{Goodbye: &wire.Goodbye{}}})
+	}
+}
+
+// Handover moves the host on purpose: to the named member, or to the next in
+// line.
+func (c *Chat) Handover(now demes.Now, to *demes.DeviceID) error {
+	c.now = now
+	if !c.seat.isHost() {
+		host, known := c.hostNow()
+		if !known {
+			return demes.Problem(demes.CodeNotHost, "There is no host now", "Wait until the members have elected one.")
+		}
+		return demes.Problem(demes.CodeNotHost, "Only the host can hand over", "Ask "+c.name(host)+" to do it.")
+	}
+	if to == nil {
+		if c.Depart(now) {
+			return nil
+		}
+		return demes.Problem(demes.CodeUnreachable, "Nobody can take over now", "Another elector of this chat has to be online.")
+	}
+	if c.fold.Members[*to] == nil {
+		return demes.Problem(demes.CodeUnknownMember, "There is no such member", "See who is a member with: demes members.")
+	}
+	if *to == c.self {
+		return nil
+	}
+	if !slices.Contains(c.fold.Electors, *to) || !c.isConnected(*to) {
+		return demes.Problem(demes.CodeUnreachable, c.name(*to)+" cannot be host now",
+			"A host is online and one of the chat's electors; a new member becomes one within a minute.")
+	}
+	if err := c.seat.group.Handover(now, *to); err != nil {
+		return demes.Problem(demes.CodeUnreachable, "The host cannot be handed over now", "Try again in a moment.")
+	}
+	c.host.steering.Moved(now.Mono)
+	return nil
+}
+
+// stepGoodbye takes a member's word that it goes.
+func (c *Chat) stepGoodbye(from demes.DeviceID) {
+	c.peer(from).goodbye = true
+	if c.seat.group != nil {
+		c.seat.group.Goodbye(c.now, from)
+	}
+	c.wake(0)
+}

@@ -1,0 +1,441 @@
+package chat
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/council"
+	"github.com/demes-chat/demes/internal/wire"
+)
+
+// Limits and waits of generations.
+const (
+	MaxAhead     = 64    // certificates sent at once, and kept while the log is fetched
+	StartWait    = 2_000 // for the last measurements, and for members to hold the start, in ms
+	MaxReconvene = 4     // chain frames taken while another is worked off
+)
+
+// generations is the way from one council to the next: certificates that a
+// majority of the electors signed (docs/protocol.md#generations).
+type generations struct {
+	found     *wire.Event
+	chain     []*wire.Certificate // of all generations so far, oldest first
+	ahead     []*wire.Certificate // verified, and not entered: the log up to their bases is missing
+	elector   *council.Elector    // this device's part in ending the current generation
+	enteredAt int64               // Mono ms when this generation was entered here
+	startedAt int64               // Mono ms when the start was consumed here; 0: not in this run
+	wantStart int64               // Mono ms when the founder pressed Start chat
+}
+
+// limit is the index up to which the settled log of this generation goes.
+func (g *generations) limit() uint64 {
+	if len(g.ahead) == 0 {
+		return math.MaxUint64
+	}
+	return certValue(g.ahead[0]).GetBase().GetIndex()
+}
+
+func (g *generations) frozen() bool {
+	return len(g.ahead) > 0 || g.elector != nil && g.elector.Frozen()
+}
+
+// council lists the first voters of the current generation, best first.
+func (g *generations) council(c *Chat) []demes.DeviceID {
+	for _, cert := range g.chain {
+		if value := certValue(cert); value.GetParent()+1 == c.fold.Head.Generation {
+			return devices(value.GetCouncil())
+		}
+	}
+	return []demes.DeviceID{c.fold.Founder}
+}
+
+func certValue(cert *wire.Certificate) *wire.Value {
+	v := &wire.Value{}
+	_ = wire.Unmarshal(cert.GetValue(), v) // verified when it came
+	return v
+}
+
+func devices(raw [][]byte) []demes.DeviceID {
+	out := make([]demes.DeviceID, 0, len(raw))
+	for _, r := range raw {
+		out = append(out, wire.Device(r))
+	}
+	return out
+}
+
+// takeVote prepares this device's part in ending the current generation.
+func (g *generations) takeVote(c *Chat, saved *Saved) error {
+	var blob []byte
+	if saved != nil {
+		blob = saved.Values["elector"]
+	}
+	g.enteredAt = c.now.Mono
+	elector, err := council.NewElector(council.ElectorConfig{
+		Chat: c.id, Parent: c.fold.Head.Generation, Self: c.self, Electors: c.fold.Electors, Rand: c.cfg.Rand,
+		Sign: func(body []byte) []byte { return wire.Sign(c.cfg.Key, wire.LabelVote, body) }, Verify: verifyVote,
+	}, blob)
+	if err != nil {
+		return fmt.Errorf("take part in convening: %w", err)
+	}
+	g.elector = elector
+	if cert := elector.Decided(); cert != nil {
+		g.ahead = append(g.ahead, cert)
+	}
+	if saved == nil {
+		c.put("elector", nil)
+	}
+	return nil
+}
+
+func verifyVote(d demes.DeviceID, body, signature []byte) bool {
+	return wire.Verify(d[:], wire.LabelVote, body, signature)
+}
+
+// situation is what this device can say to a convener.
+func (c *Chat) situation() council.Situation {
+	host, known := c.hostNow()
+	return council.Situation{
+		Settled: c.fold.Head, Final: c.final.index, Quorum: known, Host: host,
+		Holds: func(h demes.Head) bool {
+			mine, here := c.hashAt(h.Index)
+			return here && mine == h.Hash
+		},
+	}
+}
+
+// stepConvene takes part in ending this generation.
+func (c *Chat) stepConvene(from demes.DeviceID, m *wire.Convene) error {
+	if !c.checked || c.trouble != nil || c.gens.elector == nil || len(c.gens.ahead) > 0 {
+		return nil
+	}
+	c.convened(c.gens.elector.Step(c.now, from, m, c.situation()))
+	return nil
+}
+
+// convened makes what the elector asks for part of this turn's output.
+func (c *Chat) convened(outs []council.Out) {
+	e := c.gens.elector
+	if blob, changed := e.Saved(); changed {
+		c.put("elector", blob)
+	}
+	for _, o := range outs {
+		c.send(o.To, &wire.Frame{Kind: &wire.Frame_Convene{Convene: o.Convene}})
+	}
+	if e.Frozen() && c.seat.group != nil {
+		c.seat.group.Freeze()
+	}
+	if _, from, wanted := e.Wants(); wanted {
+		c.fetch(from)
+	}
+	if cert := e.Decided(); cert != nil && len(c.gens.ahead) == 0 {
+		if c.learn(cert) == nil {
+			for _, d := range c.connected() {
+				c.send(d, &wire.Frame{Kind: &wire.Frame_Chain{Chain: &wire.Chain{Certificates: []*wire.Certificate{cert}}}})
+			}
+		}
+	}
+}
+
+// stepChain takes certificates of generations that come after this one.
+func (c *Chat) stepChain(from demes.DeviceID, m *wire.Chain) error {
+	for _, cert := range m.GetCertificates()[:min(len(m.GetCertificates()), MaxAhead)] {
+		if certValue(cert).GetParent() < c.fold.Head.Generation+uint64(len(c.gens.ahead)) {
+			continue
+		}
+		if err := c.learn(cert); err != nil {
+			return fmt.Errorf("certificate from %s: %w", from.Short(), err)
+		}
+	}
+	return nil
+}
+
+// learn verifies the next certificate and ends this generation here.
+func (c *Chat) learn(cert *wire.Certificate) error {
+	parent, electors := c.fold.Head.Generation, c.fold.Electors
+	if n := len(c.gens.ahead); n > 0 {
+		if n >= MaxAhead {
+			return nil
+		}
+		last := certValue(c.gens.ahead[n-1])
+		parent, electors = last.GetParent()+1, devices(last.GetElectors())
+	}
+	value, err := council.VerifyCertificate(cert, c.id, electors, verifyVote)
+	if err != nil {
+		return err
+	}
+	if value.GetParent() != parent {
+		return fmt.Errorf("certificate ends generation %d, this is %d: %w", value.GetParent(), parent, ErrInvalid)
+	}
+	if len(c.gens.ahead) == 0 && c.gens.elector != nil {
+		c.gens.elector.Learn(cert)
+		if blob, changed := c.gens.elector.Saved(); changed {
+			c.put("elector", blob)
+		}
+	}
+	c.gens.ahead = append(c.gens.ahead, cert)
+	if c.seat.group != nil {
+		c.seat.group.Freeze()
+	}
+	return nil
+}
+
+// goOn enters the generations that are certified, as far as the log reaches
+// (docs/protocol.md#adopt). It waits until all that is settled here is durable.
+func (c *Chat) goOn() {
+	for len(c.gens.ahead) > 0 && !c.seat.ready && c.log.durable == c.fold.Head.Index {
+		base := wire.GetHead(certValue(c.gens.ahead[0]).GetBase())
+		switch {
+		case c.fold.Head.Index < base.Index:
+			for _, d := range c.connected() {
+				if c.peers[d].head.Index >= base.Index || c.peers[d].head.Generation > c.fold.Head.Generation {
+					c.fetch(d)
+				}
+			}
+			return
+		case c.fold.Head.Index > base.Index:
+			if err := c.unsettle(base.Index); err != nil {
+				c.halt(err)
+				return
+			}
+		}
+		if c.fold.Head.Hash != base.Hash {
+			c.halt(fmt.Errorf("the base of generation %d has another hash at %d: %w", base.Generation+1, base.Index, ErrInvalid))
+			return
+		}
+		if err := c.enter(c.gens.ahead[0]); err != nil {
+			c.halt(err)
+			return
+		}
+	}
+}
+
+// halt stops a chat that cannot go on, and says so.
+func (c *Chat) halt(err error) {
+	c.gens.ahead = nil
+	c.trouble = &demes.ProblemView{
+		Code: demes.CodeInternal, Title: "This chat cannot go on here",
+		Detail: "Its log and the members' decision about it do not fit together (" + err.Error() + "). Keep the data folder and ask for help.",
+	}
+	c.notice(Notice{Kind: NoticeMembers})
+}
+
+// enter begins the next generation.
+func (c *Chat) enter(cert *wire.Certificate) error {
+	value := certValue(cert)
+	c.gens.ahead = c.gens.ahead[1:]
+	c.gens.chain = append(slices.Clone(c.gens.chain), cert)
+	c.put("chain", wire.Marshal(&wire.Chain{Certificates: c.gens.chain}))
+	c.fold.Enter(value.GetParent()+1, devices(value.GetElectors()))
+	c.log.start = nil
+	c.keepFold(true)
+	c.final.reset()
+	c.final.index = max(c.final.index, c.fold.Head.Index) // certificates make their base final
+	c.host.term, c.host.queue = 0, nil
+	c.own.marksAt = 0
+	for _, p := range c.peers {
+		p.live, p.hosting = false, nil
+	}
+	if err := c.takeSeat(nil); err != nil {
+		return err
+	}
+	for _, d := range c.connected() {
+		c.peers[d].haveAt = 0
+		c.say(d, false)
+	}
+	c.notice(Notice{Kind: NoticeHost})
+	return nil
+}
+
+// sendChain sends the certificates that a device lacks.
+func (c *Chat) sendChain(to demes.DeviceID, generation uint64) {
+	var lacking []*wire.Certificate
+	for _, cert := range c.gens.chain {
+		if certValue(cert).GetParent() >= generation && len(lacking) < MaxAhead {
+			lacking = append(lacking, cert)
+		}
+	}
+	if len(lacking) > 0 {
+		c.send(to, &wire.Frame{Kind: &wire.Frame_Chain{Chain: &wire.Chain{Certificates: lacking}}})
+	}
+}
+
+// Start ends the lobby: the founder's last act as its only elector.
+func (c *Chat) Start(now demes.Now) error {
+	c.now = now
+	if c.phase != demes.PhaseLobby || c.fold.Live {
+		return demes.Problem(demes.CodeWrongPhase, "The chat has started already", "Nothing more is needed: write a message.")
+	}
+	if c.self != c.fold.Founder {
+		return demes.Problem(demes.CodeNotAllowed, "Only the founder can start the chat",
+			"Ask "+c.name(c.fold.Founder)+" to press Start chat.")
+	}
+	if c.gens.wantStart == 0 {
+		c.gens.wantStart = now.Mono
+	}
+	c.host.dirty = true
+	c.wake(0)
+	return nil
+}
+
+// goLive is the lobby's part of the host's duties: once every pair is measured,
+// or StartWait has passed, the start is written.
+func (g *generations) goLive(c *Chat) {
+	if g.wantStart == 0 || g.startedAt != 0 || c.own.next > c.fold.Members[c.self].LastSeq {
+		return
+	}
+	if !c.measured() && c.now.Mono-g.wantStart < StartWait || c.host.dirty {
+		c.wake(50)
+		return
+	}
+	_, _ = c.submit(demes.KindStart, wire.Marshal(&wire.Start{}), "")
+}
+
+// measured reports whether every pair of present members is.
+func (c *Chat) measured() bool {
+	there := append(c.connected(), c.self)
+	for _, from := range there {
+		for _, to := range there {
+			if from != to && c.host.reports[[2]demes.DeviceID{from, to}] == nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// keepElectors ends a generation whose electors should be others: at the start,
+// and when members joined, left or went (docs/protocol.md#planned).
+func (g *generations) keepElectors(c *Chat) {
+	if g.elector == nil || g.elector.Busy() {
+		return
+	}
+	if c.fold.Head.Generation == 0 {
+		g.leaveLobby(c)
+		return
+	}
+	electors := c.wantedElectors()
+	if sameDevices(electors, c.fold.Electors) || len(electors) == 0 {
+		return
+	}
+	wait := c.cfg.Timing.Planned
+	if len(c.fold.Electors) < 3 {
+		wait = min(wait, c.cfg.Timing.Grow)
+	}
+	if left := g.enteredAt + wait - c.now.Mono; left > 0 {
+		c.wake(left)
+		return
+	}
+	g.enteredAt = c.now.Mono
+	c.convened(g.elector.Propose(c.now, true, c.situation(), c.nextCouncil(electors)))
+}
+
+// leaveLobby certifies generation 1 once the present members hold the start.
+func (g *generations) leaveLobby(c *Chat) {
+	if g.startedAt == 0 {
+		g.startedAt = c.now.Mono // a restart came between the start and its certificate
+	}
+	waiting := false
+	for _, d := range c.connected() {
+		waiting = waiting || c.peers[d].head.Index < c.fold.Head.Index
+	}
+	if waiting && c.now.Mono-g.startedAt < StartWait {
+		c.wake(50)
+		return
+	}
+	c.convened(g.elector.Propose(c.now, true, c.situation(), c.nextCouncil(c.wantedElectors())))
+}
+
+// nextCouncil makes the value of a planned generation: its first voters are the
+// best ranked of its electors that are present.
+func (c *Chat) nextCouncil(electors []demes.DeviceID) func(demes.Head) (voters, chosen []demes.DeviceID) {
+	return func(demes.Head) ([]demes.DeviceID, []demes.DeviceID) {
+		var voters []demes.DeviceID
+		for _, d := range c.succession() {
+			if slices.Contains(electors, d) && c.present(d) {
+				voters = append(voters, d)
+			}
+		}
+		return voters[:councilSize(len(voters))], electors
+	}
+}
+
+// wantedElectors are up to nine members, one device of each person where that
+// gives enough, who stayed longest or stand best: those that are electors now and
+// were seen lately, then present members that hold the log.
+func (c *Chat) wantedElectors() []demes.DeviceID {
+	var out []demes.DeviceID
+	accounts := map[demes.AccountID]bool{}
+	take := func(d demes.DeviceID) {
+		if m := c.fold.Members[d]; len(out) < MaxElectors && !accounts[m.Account] && !slices.Contains(out, d) {
+			accounts[m.Account] = true
+			out = append(out, d)
+		}
+	}
+	order := c.succession()
+	for _, d := range order {
+		if p := c.peer(d); d == c.self || slices.Contains(c.fold.Electors, d) && (p.connected || c.now.Mono-p.lostAt < UnseenMost) {
+			take(d)
+		}
+	}
+	for _, d := range order {
+		holds := c.fold.Head.Index-min(c.peer(d).head.Index, c.fold.Head.Index) <= CheckpointEvery
+		first := c.fold.Head.Generation == 0 && c.isConnected(d) && c.peer(d).head.Index >= c.fold.Head.Index
+		if first || c.fold.Head.Generation > 0 && holds && c.peer(d).head.Index > 0 && c.stable(d) {
+			take(d)
+		}
+	}
+	slices.SortFunc(out, demes.DeviceID.Compare)
+	return out
+}
+
+func sameDevices(a, b []demes.DeviceID) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.SortFunc(a, demes.DeviceID.Compare)
+	slices.SortFunc(b, demes.DeviceID.Compare)
+	return slices.Equal(a, b)
+}
+
+// CheckBase reports whether a base is what a joiner asked for: of this chat,
+// final, with the joiner and the inviter in it (docs/protocol.md#joining).
+func CheckBase(base *wire.Base, id demes.ChatID, self demes.DeviceID, inviter *demes.AccountID) error {
+	found, err := wire.OpenEvent(base.GetFound())
+	if err != nil || found.Chat != id || found.Kind != demes.KindFound {
+		return fmt.Errorf("the base does not begin with this chat's found event: %w", ErrInvalid)
+	}
+	electors, generation := []demes.DeviceID{found.ID.Device}, uint64(0)
+	for _, cert := range base.GetCertificates() {
+		value, err := council.VerifyCertificate(cert, id, electors, verifyVote)
+		if err != nil {
+			return fmt.Errorf("the base's certificates: %w", err)
+		}
+		if value.GetParent() != generation {
+			return fmt.Errorf("the base's certificates leave a generation out: %w", ErrInvalid)
+		}
+		electors, generation = devices(value.GetElectors()), generation+1
+	}
+	if err := verifyProof(base.GetProof(), id, electors); err != nil {
+		return err
+	}
+	fold, err := decodeFold(base.GetState())
+	if err != nil {
+		return fmt.Errorf("the base's state: %w", err)
+	}
+	head := proofHead(base.GetProof())
+	if fold.Head != head || head.Generation != generation || fold.Hash() != proofState(base.GetProof()) || fold.Chat != id {
+		return fmt.Errorf("the base's state is not the proven one: %w", ErrInvalid)
+	}
+	if fold.Members[self] == nil {
+		return fmt.Errorf("the base does not have this device as a member: %w", ErrInvalid)
+	}
+	if inviter == nil {
+		return nil
+	}
+	for _, m := range fold.Members {
+		if m.Account == *inviter {
+			return nil
+		}
+	}
+	return fmt.Errorf("the inviter is no member: %w", ErrInvalid)
+}

@@ -1,0 +1,217 @@
+package chat
+
+import (
+	"slices"
+
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/wire"
+)
+
+// Limits of what one chat holds unsettled. An event beyond them is not
+// acknowledged and stays with who offered it.
+const (
+	MaxTailBytes = 64 << 20 // of one chat
+	MaxTailLog   = 20_000   // events of one device
+	MaxParked    = 512      // events that came before what they need
+)
+
+// tail is what this device holds and has not seen settled: per device a log
+// without gaps that goes on where the settled one ends
+// (docs/protocol.md#holding).
+type tail struct {
+	logs    map[demes.DeviceID][]*demes.Event // Invariant: seqs rise by one, prevs match
+	parked  map[demes.EventID]*demes.Event
+	size    int
+	lamport uint64 // the highest ever held
+}
+
+func newTail() *tail {
+	return &tail{logs: map[demes.DeviceID][]*demes.Event{}, parked: map[demes.EventID]*demes.Event{}}
+}
+
+// holding is what became of an event that was offered.
+type holding int
+
+const (
+	held     holding = iota // new, and held from now on
+	known                   // held or settled before
+	lacking                 // its predecessor or something in its After is not here
+	stranger                // its author is no member here, or has left
+	forked                  // another event has its seq
+	full                    // a limit is reached
+)
+
+// hold takes an event whose signature is good.
+func (t *tail) hold(f *Fold, e *demes.Event) holding {
+	author := f.Members[e.ID.Device]
+	if author == nil || author.Leaving || e.Chat != f.Chat {
+		return stranger
+	}
+	seq, hash := t.end(f, e.ID.Device)
+	if e.ID.Seq <= seq {
+		if mine := t.get(e.ID); mine != nil && mine.Hash != e.Hash {
+			return forked
+		}
+		return known
+	}
+	if e.ID.Seq != seq+1 || !t.shown(f, e.After) {
+		return lacking
+	}
+	if e.Prev != hash {
+		return forked
+	}
+	if t.size+e.Size() > MaxTailBytes || len(t.logs[e.ID.Device]) >= MaxTailLog || e.Lamport > max(f.Lamport, t.lamport)+MaxLamportLead {
+		return full
+	}
+	t.logs[e.ID.Device] = append(t.logs[e.ID.Device], e)
+	t.size += e.Size()
+	t.lamport = max(t.lamport, e.Lamport)
+	delete(t.parked, e.ID)
+	return held
+}
+
+// end is up to where the log of a device is held here, settled or not.
+func (t *tail) end(f *Fold, d demes.DeviceID) (seq uint64, hash demes.Hash) {
+	if log := t.logs[d]; len(log) > 0 {
+		last := log[len(log)-1]
+		return last.ID.Seq, last.Hash
+	}
+	if m := f.Members[d]; m != nil {
+		return m.LastSeq, m.LastHash
+	}
+	gone := f.Gone[d]
+	return gone.LastSeq, gone.LastHash
+}
+
+// shown reports whether everything in after is held here.
+func (t *tail) shown(f *Fold, after []demes.Mark) bool {
+	for _, m := range after {
+		member := f.Members[m.Device]
+		if member == nil || member.Leaving {
+			continue
+		}
+		if seq, _ := t.end(f, m.Device); seq < m.Seq {
+			return false
+		}
+	}
+	return true
+}
+
+// park keeps an event that came too early, if there is room.
+func (t *tail) park(e *demes.Event) {
+	if len(t.parked) < MaxParked {
+		t.parked[e.ID] = e
+	}
+}
+
+// unpark holds every parked event that now can be, and returns them.
+func (t *tail) unpark(f *Fold) (out []*demes.Event) {
+	for progress := true; progress && len(t.parked) > 0; {
+		progress = false
+		for _, id := range sortedEvents(t.parked) {
+			e := t.parked[id]
+			switch t.hold(f, e) {
+			case held:
+				out, progress = append(out, e), true
+			case lacking:
+			default:
+				delete(t.parked, id)
+			}
+		}
+	}
+	return out
+}
+
+func sortedEvents(m map[demes.EventID]*demes.Event) []demes.EventID {
+	out := make([]demes.EventID, 0, len(m))
+	for id := range m {
+		out = append(out, id)
+	}
+	slices.SortFunc(out, demes.EventID.Compare)
+	return out
+}
+
+// get returns a held event, or nil.
+func (t *tail) get(id demes.EventID) *demes.Event {
+	log := t.logs[id.Device]
+	if len(log) == 0 || id.Seq < log[0].ID.Seq || id.Seq > log[len(log)-1].ID.Seq {
+		return nil
+	}
+	return log[id.Seq-log[0].ID.Seq]
+}
+
+// settled takes out an event that was consumed. When another branch of the
+// author's log was settled, the branch held here is dropped and returned.
+func (t *tail) settled(e *demes.Event) (dropped []demes.EventID) {
+	log := t.logs[e.ID.Device]
+	delete(t.parked, e.ID)
+	if len(log) == 0 || log[0].ID.Seq > e.ID.Seq {
+		return nil
+	}
+	if log[0].ID == e.ID && log[0].Hash == e.Hash {
+		t.size -= log[0].Size()
+		t.set(e.ID.Device, log[1:])
+		return nil
+	}
+	return t.drop(e.ID.Device)
+}
+
+// drop forgets everything held of a device.
+func (t *tail) drop(d demes.DeviceID) (dropped []demes.EventID) {
+	for _, e := range t.logs[d] {
+		dropped = append(dropped, e.ID)
+		t.size -= e.Size()
+	}
+	t.set(d, nil)
+	return dropped
+}
+
+func (t *tail) set(d demes.DeviceID, log []*demes.Event) {
+	if len(log) == 0 {
+		delete(t.logs, d)
+		return
+	}
+	t.logs[d] = log
+}
+
+// ordered lists everything held in provisional order.
+func (t *tail) ordered() []*demes.Event {
+	var out []*demes.Event
+	for _, log := range t.logs {
+		out = append(out, log...)
+	}
+	slices.SortFunc(out, func(a, b *demes.Event) int {
+		if a.Before(b) {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// len counts the events held.
+func (t *tail) len() (n int) {
+	for _, log := range t.logs {
+		n += len(log)
+	}
+	return n
+}
+
+// marks is the version vector of the tail: per device with something unsettled,
+// up to where its log is held.
+func (t *tail) marks() []demes.Mark {
+	out := make([]demes.Mark, 0, len(t.logs))
+	for _, d := range sortedDevices(t.logs) {
+		last := t.logs[d][len(t.logs[d])-1]
+		out = append(out, demes.Mark{Device: d, Seq: last.ID.Seq, Hash: last.Hash})
+	}
+	return out
+}
+
+func putMarks(marks []demes.Mark) []*wire.Mark {
+	out := make([]*wire.Mark, 0, len(marks))
+	for _, m := range marks {
+		out = append(out, wire.PutMark(m))
+	}
+	return out
+}
