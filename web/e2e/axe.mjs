@@ -1,0 +1,14 @@
+// Runs axe-core in a page whose policy allows no injected scripts: through the debugger, not through the page.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** Returns one line for each violation. */
+export async function axe(page, name) {
+  await page.evaluate(source)
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+  return found.violations.flatMap((violation) =>
+    violation.nodes.map((node) => `${name}: ${violation.id}: ${node.target.join(' ')}: ${node.failureSummary.replaceAll('\n', ' ')}`),
+  )
+}

@@ -1,0 +1,46 @@
+import type { Chat } from '../api/types'
+import { harmlessName } from '../text/harmless'
+import { list } from '../text/time'
+import { Icon } from '../ui/Icon'
+
+/** "2 of Ann, Bo, Cy" as the node says it; made here from the names if it says nothing. */
+function waitsFor(chat: Chat): string {
+  if (chat.waiting_text !== undefined && chat.waiting_text !== '') return chat.waiting_text
+  const names = (chat.waiting_for ?? []).map(harmlessName)
+  return names.length === 0 ? 'more members' : list(names)
+}
+
+function Provisional({ chat }: { chat: Chat }) {
+  return (
+    <div className="banner banner-warn">
+      <Icon name="clock" />
+      <p>
+        <strong>Waiting for {waitsFor(chat)}.</strong> Everything you write goes on and is kept by everybody here. Its
+        order is provisional until they are back; then it is settled, and nothing is lost.
+      </p>
+    </div>
+  )
+}
+
+/** What is unusual about the chat now, in words. */
+export function Banners({ chat }: { chat: Chat }) {
+  const live = chat.phase === 'live'
+  return (
+    <div role="status" className="banners">
+      {chat.problem !== null && chat.problem !== undefined && (
+        <div className="banner banner-bad">
+          <Icon name="failed" />
+          <p><strong>{chat.problem.title}.</strong> {chat.problem.detail}</p>
+        </div>
+      )}
+      {live && chat.mode === 'provisional' && <Provisional chat={chat} />}
+      {live && chat.catching_up !== null && chat.catching_up !== undefined && (
+        <div className="banner">
+          <Icon name="down" />
+          <p>Catching up: {chat.catching_up.done} of {chat.catching_up.total}</p>
+          <progress className="meter" max={chat.catching_up.total} value={chat.catching_up.done} aria-label="Catching up" />
+        </div>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,82 @@
+import { useEffect, useState } from 'react'
+import type { Message } from '../api/types'
+import { InviteDialog } from '../people/InviteDialog'
+import { Panel } from '../people/Panel'
+import { useNames, useStore } from '../shell/context'
+import { PANEL_BESIDE, useMedia } from '../shell/useMedia'
+import { keptPanel } from '../state/kept'
+import { meIn, type Room } from '../state/state'
+import { Dialog } from '../ui/Dialog'
+import { Banners } from './Banners'
+import { ChatBar } from './ChatBar'
+import { Composer } from './Composer'
+import { MessageList } from './MessageList'
+
+/** The panel is a column where there is room for it, else a sheet that starts closed. */
+function usePanel() {
+  const beside = useMedia(PANEL_BESIDE)
+  const [column, setColumn] = useState(keptPanel.get)
+  const [sheet, setSheet] = useState(false)
+  const toggle = () => {
+    if (!beside) return setSheet((open) => !open)
+    keptPanel.set(!column)
+    setColumn(!column)
+  }
+  return { beside, open: beside ? column : sheet, toggle, close: () => setSheet(false) }
+}
+
+function useChatKeys(keys: Record<string, () => void>): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const act = event.altKey && !event.ctrlKey && !event.metaKey ? keys[event.code] : undefined
+      if (act === undefined) return
+      event.preventDefault()
+      act()
+    }
+    addEventListener('keydown', pressed)
+    return () => removeEventListener('keydown', pressed)
+  })
+}
+
+export function ChatScreen({ room }: { room: Room }) {
+  const node = useStore((state) => state.node)
+  const { chat } = room
+  const names = useNames(chat)
+  const me = meIn(chat, node)
+  const panel = usePanel()
+  const [inviting, setInviting] = useState(false)
+  const [replyTo, setReplyTo] = useState<Message | null>(null)
+  const live = chat.phase === 'live'
+  useChatKeys({ KeyM: panel.toggle, KeyI: () => live && setInviting(true) })
+  const content = <Panel chat={chat} names={names} me={me} />
+  return (
+    <>
+      <main className="chat">
+        <ChatBar
+          chat={chat}
+          me={me}
+          names={names}
+          panelOpen={panel.open}
+          onPanel={panel.toggle}
+          onInvite={() => setInviting(true)}
+        />
+        <Banners chat={chat} />
+        <MessageList room={room} names={names} me={me} onReply={setReplyTo} />
+        {live ? (
+          <Composer chat={chat} names={names} replyTo={replyTo} onReplyEnd={() => setReplyTo(null)} />
+        ) : (
+          <p className="chat-over">
+            {chat.phase === 'left' ? 'You left this chat. What you have read stays here.' : 'You were removed from this chat.'}
+          </p>
+        )}
+      </main>
+      {panel.beside && panel.open && (
+        <aside className="panel" aria-label="Members and host" data-region tabIndex={-1}>{content}</aside>
+      )}
+      {!panel.beside && (
+        <Dialog open={panel.open} onClose={panel.close} title="Members and host" shape="side">{content}</Dialog>
+      )}
+      <InviteDialog chat={chat.id} open={inviting} onClose={() => setInviting(false)} />
+    </>
+  )
+}

@@ -1,0 +1,64 @@
+import type { Chat, Message, MessageState as State } from '../api/types'
+import { Icon, type IconName } from '../ui/Icon'
+import { Name } from '../ui/Name'
+import { Popover } from '../ui/Popover'
+
+const ICONS: Record<State, IconName> = { pending: 'clock', sent: 'sent', settled: 'check', failed: 'failed' }
+
+const MEANING: Record<State, string> = {
+  pending: 'Only this computer has it. It goes out by itself as soon as somebody can be reached.',
+  sent: 'Others hold it. Its place in the order is not settled yet.',
+  settled: 'It has its place for good, also if the host goes away now.',
+  failed: 'The chat did not take it.',
+}
+
+function Holders({ message, chat, names, me }: { message: Message; chat: Chat; names: Map<string, string>; me: string }) {
+  const { position } = message
+  if (position === null) return null
+  return (
+    <ul className="holders">
+      {chat.members.map((member) => {
+        const holds = member.held >= position || member.device === message.author.device
+        return (
+          <li key={member.device}>
+            <Icon name={holds ? 'check' : 'clock'} />
+            <Name you={member.device === me}>{names.get(member.device) ?? ''}</Name>
+            <span className="hint">{holds ? 'has it' : 'not yet'}</span>
+          </li>
+        )
+      })}
+    </ul>
+  )
+}
+
+interface MessageStateProps {
+  message: Message
+  chat: Chat
+  names: Map<string, string>
+  me: string
+}
+
+/** How far a message has come, in a word; a click tells who holds it. */
+export function MessageState({ message, chat, names, me }: MessageStateProps) {
+  const { state } = message
+  const mine = message.author.device === me
+  const held = state === 'pending' || state === 'failed' ? '' : ` · ${message.held_by} of ${message.members}`
+  const words = mine ? `${state}${held}` : state === 'settled' ? '' : 'not settled yet'
+  if (words === '') return null
+  return (
+    <Popover
+      title={state === 'failed' ? (message.problem?.title ?? 'Failed') : `${state[0]?.toUpperCase()}${state.slice(1)}`}
+      trigger={
+        <button type="button" className={`state state-${state}`}>
+          <Icon name={ICONS[state]} />
+          {words}
+          {held !== '' && mine && <span className="unseen"> hold it</span>}
+        </button>
+      }
+    >
+      <p className="hint">{message.problem?.detail ?? MEANING[state]}</p>
+      {message.position !== null && <p className="hint">Message number {message.position} of this chat.</p>}
+      <Holders message={message} chat={chat} names={names} me={me} />
+    </Popover>
+  )
+}

@@ -1,0 +1,68 @@
+import type { Chat, Member } from '../api/types'
+import { delay } from '../text/time'
+import { Avatar } from '../ui/Avatar'
+import { Icon } from '../ui/Icon'
+import { Name } from '../ui/Name'
+import { ranks } from './radial'
+
+interface MembersProps {
+  chat: Chat
+  names: Map<string, string>
+  me: string
+}
+
+/** The host, then the line, then who is away. */
+function sorted(chat: Chat): Member[] {
+  const line = ranks(chat)
+  const weight = (member: Member) => {
+    if (member.device === chat.host?.device) return 0
+    return (member.online ? 1 : 10_000) + (line.get(member.device) ?? 5_000)
+  }
+  return [...chat.members].sort((a, b) => weight(a) - weight(b))
+}
+
+function presence(member: Member, you: boolean): string {
+  if (member.leaving === true) return 'leaving'
+  if (!member.online) return 'away'
+  if (you) return 'here'
+  return member.rtt_ms === null ? 'here' : `here · ${delay(member.rtt_ms)}`
+}
+
+function OneMember({ member, chat, name, me }: { member: Member; chat: Chat; name: string; me: string }) {
+  const you = member.device === me
+  const behind = chat.position - member.held
+  return (
+    <li className={member.online ? 'member' : 'member member-away'}>
+      <Avatar account={member.account} name={name} online={member.online} />
+      <span className="member-words">
+        <span className="member-name">
+          <Name you={you}>{name}</Name>
+          {member.device === chat.host?.device && <Icon name="crown" className="host-sign" />}
+        </span>
+        <span className="hint">
+          {presence(member, you)}
+          {behind > 0 && chat.phase === 'live' && ` · ${behind} behind`}
+        </span>
+      </span>
+      <span className="tags">
+        {member.device === chat.host?.device && <span className="tag tag-host">host</span>}
+        {member.council && <span className="tag" title="Votes on the order of messages">council</span>}
+        {member.role !== 'member' && <span className="tag">{member.role}</span>}
+      </span>
+    </li>
+  )
+}
+
+export function Members({ chat, names, me }: MembersProps) {
+  const here = chat.members.filter((member) => member.online).length
+  return (
+    <section className="panel-part" aria-labelledby="members">
+      <h2 id="members">Members <span className="hint">{here} of {chat.members.length} here</span></h2>
+      <ul className="members">
+        {sorted(chat).map((member) => (
+          <OneMember key={member.device} member={member} chat={chat} name={names.get(member.device) ?? ''} me={me} />
+        ))}
+      </ul>
+    </section>
+  )
+}

@@ -1,0 +1,138 @@
+/** What happens to one room. Pure: a room and something that happened give the next room. */
+import type { Chat, LiveEvent, Message, MessagePage } from '../api/types'
+import { cutWindow, mergeLive, mergePage } from './messages'
+import { noticesAfter } from './notices'
+import type { PageWhere, Queued, Room } from './state'
+
+export function newRoom(chat: Chat, asOf: number, read: number, at: number): Room {
+  return {
+    chat, asOf, messages: [], loaded: false, hasOlder: false, hasNewer: false, last: null, outbox: [],
+    notices: [], read, unseen: [], newAfter: null, lastHost: chat.host,
+    hostlessSince: chat.host === null ? at : null, touched: at,
+  }
+}
+
+/** Takes over a chat that was fetched or brought by a live event. */
+export function withChat(room: Room, chat: Chat, asOf: number, at: number, text?: string): Room {
+  if (asOf < room.asOf) return room
+  const hostless = chat.host === null ? (room.hostlessSince ?? at) : null
+  return {
+    ...room,
+    chat: { ...chat, position: Math.max(chat.position, chat.generation === room.chat.generation ? room.chat.position : 0) },
+    asOf,
+    notices: noticesAfter(room, chat, at, text),
+    lastHost: chat.host ?? room.lastHost,
+    hostlessSince: hostless,
+  }
+}
+
+function newest(a: Message | null, b: Message | null): Message | null {
+  if (a === null || b === null) return a ?? b
+  if (a.id === b.id) return b
+  if (a.position !== null && b.position !== null) return a.position > b.position ? a : b
+  return b.position === null ? b : a
+}
+
+/**
+ * The node's copy of a message may arrive by the socket before the answer to its sending does. The queued
+ * one is hidden behind it, not dropped: if no answer comes it is sent again under its key.
+ */
+function withEcho(outbox: readonly Queued[], told: readonly Message[], known: readonly Message[], me: string): Queued[] {
+  const seen = new Set([...known.map((message) => message.id), ...outbox.map((item) => item.echo)])
+  const marked = [...outbox]
+  for (const message of told) {
+    if (message.author.device !== me || seen.has(message.id)) continue
+    const at = marked.findIndex((item) => item.sending && item.echo === undefined && item.text === message.text)
+    const item = marked[at]
+    if (item !== undefined) marked[at] = { ...item, echo: message.id }
+  }
+  return marked
+}
+
+function highest(messages: readonly Message[]): number {
+  return messages.reduce((top, message) => Math.max(top, message.position ?? 0), 0)
+}
+
+/** Takes in messages from the live socket or as the answer to a send. */
+export function withMessages(room: Room, told: readonly Message[], me: string, watched: boolean, at: number): Room {
+  const position = Math.max(room.chat.position, highest(told))
+  const settled = new Set(told.filter((message) => message.position !== null).map((message) => message.id))
+  const fresh = told.filter(
+    (message) => message.position === null && message.author.device !== me && !room.unseen.includes(message.id),
+  )
+  const unseen = [...room.unseen.filter((id) => !settled.has(id)), ...fresh.map((message) => message.id)]
+  const own = told.some((message) => message.author.device === me && message.position === position)
+  const base: Room = {
+    ...room,
+    chat: position === room.chat.position ? room.chat : { ...room.chat, position },
+    outbox: withEcho(room.outbox, told, room.messages, me),
+    last: told.reduce(newest, room.last),
+    unseen: watched ? [] : unseen,
+    read: watched || (own && room.read === position - 1) ? position : room.read,
+    touched: at,
+  }
+  if (!room.loaded) return base
+  const known = new Set(room.messages.map((message) => message.id))
+  const fitting = room.hasNewer ? told.filter((message) => known.has(message.id)) : told
+  const window = cutWindow(mergeLive(room.messages, fitting), 'newer')
+  return { ...base, messages: window.messages, hasOlder: room.hasOlder || window.cutOlder }
+}
+
+/** Takes in a page. `full` says that there may be more in that direction. */
+export function withPage(room: Room, page: MessagePage, where: PageWhere, full: boolean): Room {
+  if (where === 'latest') {
+    const settled = page.messages.filter((message) => message.position !== null)
+    const first = settled[0]?.position ?? 1
+    const joins = room.loaded && !room.hasNewer && room.messages.some((m) => m.position !== null && m.position >= first - 1)
+    const window = cutWindow(joins ? mergePage(room.messages, page.messages) : mergePage([], page.messages), 'newer')
+    return {
+      ...room,
+      messages: window.messages,
+      loaded: true,
+      hasNewer: false,
+      hasOlder: window.cutOlder || (joins ? room.hasOlder : first > 1),
+      last: window.messages.at(-1) ?? room.last,
+    }
+  }
+  const window = cutWindow(mergePage(room.messages, page.messages), where)
+  return {
+    ...room,
+    messages: window.messages,
+    hasOlder: where === 'older' ? full : room.hasOlder || window.cutOlder,
+    hasNewer: where === 'newer' ? full : room.hasNewer || window.cutNewer,
+  }
+}
+
+export function seen(room: Room): Room {
+  if (room.read === room.chat.position && room.unseen.length === 0) return room
+  return { ...room, read: room.chat.position, unseen: [] }
+}
+
+/** The chat that a live event brings, if it brings one. */
+export function chatOf(event: LiveEvent): Chat | null {
+  switch (event.type) {
+    case 'host': case 'members': case 'latency': case 'mode': case 'election':
+      return event.detail !== undefined && Array.isArray(event.detail.members) ? event.detail : null
+    default:
+      return null
+  }
+}
+
+export function messagesOf(event: LiveEvent): Message[] {
+  if (event.type !== 'message' && event.type !== 'settled') return []
+  return event.messages ?? (event.message === undefined ? [] : [event.message])
+}
+
+/** What a live event lacks and the page must fetch. */
+export function lacks(event: LiveEvent): 'chat' | 'messages' | 'all' | null {
+  switch (event.type) {
+    case 'reset':
+      return 'all'
+    case 'message': case 'settled':
+      return messagesOf(event).length === 0 ? 'messages' : null
+    case 'join': case 'typing':
+      return null
+    default:
+      return chatOf(event) === null ? 'chat' : null
+  }
+}

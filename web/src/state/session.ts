@@ -1,0 +1,276 @@
+/** Does what the user asks: calls the node, listens to it, and tells the store. */
+import { Api, exchangeCode, problemOf } from '../api/client'
+import type { Invite, JoinTarget, LiveEvent, Problem } from '../api/types'
+import { keptChat, keptRead, keptToken } from './kept'
+import { firstPosition, lastPosition } from './messages'
+import { Outbox } from './outbox'
+import { chatOf, lacks } from './room'
+import { PAGE_LIMIT, type PageWhere, type Room } from './state'
+import type { Store } from './store'
+
+const RETRY_FIRST_MS = 300
+const RETRY_LAST_MS = 5_000
+const JOIN_POLL_MS = 500
+/** Chats whose newest message is fetched for the chat list; the others show it when news come. */
+const PREVIEW_LIMIT = 20
+const PREVIEW_MESSAGES = 5
+/** An invite is shown again only if it stays good for this long. */
+const INVITE_MARGIN_MS = 24 * 3_600_000
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+export class Session {
+  readonly store: Store
+  #api: Api | null = null
+  #outbox: Outbox | null = null
+  #closeSocket: (() => void) | null = null
+  #retryMs = RETRY_FIRST_MS
+  #retryTimer: ReturnType<typeof setTimeout> | undefined
+  #loading = new Set<string>()
+  readonly #invites = new Map<string, Invite>()
+
+  constructor(store: Store) {
+    this.store = store
+    store.subscribe(() => this.#keepRead())
+  }
+
+  get api(): Api {
+    if (this.#api === null) throw new Error('the session is not open')
+    return this.#api
+  }
+
+  /** Opens with what stands in the address's fragment, or with the token that this tab has. */
+  async open(fragment: string): Promise<void> {
+    const given = new URLSearchParams(fragment.replace(/^#/, ''))
+    const code = given.get('code')
+    try {
+      const token = given.get('token') ?? (code === null ? keptToken.get() : await exchangeCode(code))
+      if (token === null) return this.store.dispatch({ type: 'locked', problem: null })
+      keptToken.set(token)
+      this.#api = new Api(token)
+      this.#outbox = new Outbox(this.store, this.#api)
+      this.#connect()
+    } catch (error) {
+      this.store.dispatch({ type: 'locked', problem: problemOf(error) })
+    }
+  }
+
+  #connect(): void {
+    const { run, seq, connection } = this.store.get()
+    if (connection === 'lost') this.store.dispatch({ type: 'connection', to: 'connecting', at: Date.now() })
+    this.#closeSocket = this.api.live(run === null ? null : { run, seq }, {
+      opened: () => void this.#opened(),
+      event: (event) => this.#event(event),
+      closed: () => void this.#lost(),
+    })
+  }
+
+  async #opened(): Promise<void> {
+    this.#retryMs = RETRY_FIRST_MS
+    try {
+      await this.refetch()
+    } catch {
+      return this.#closeSocket?.()
+    }
+    this.store.dispatch({ type: 'connection', to: 'open', at: Date.now() })
+    this.#outbox?.flushAll()
+    if (this.store.get().selected === null) this.select(keptChat.get(), 'quietly')
+    void this.#loadPreviews()
+  }
+
+  /** The socket does not say why it closed: a request tells a wrong token from a node that is gone. */
+  async #lost(): Promise<void> {
+    this.store.dispatch({ type: 'connection', to: 'lost', at: Date.now() })
+    const problem = await this.api.node().then(() => null, problemOf)
+    if (problem?.status === 401 || problem?.status === 403) {
+      keptToken.set(null)
+      return this.store.dispatch({ type: 'locked', problem })
+    }
+    this.#retryTimer = setTimeout(() => this.#connect(), this.#retryMs)
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS)
+  }
+
+  retryNow(): void {
+    clearTimeout(this.#retryTimer)
+    this.#connect()
+  }
+
+  async refetch(): Promise<void> {
+    const asOf = this.store.get().seq
+    const [node, chats] = await Promise.all([this.api.node(), this.api.chats()])
+    this.store.dispatch({ type: 'opened', node, chats, asOf, read: keptRead.get(node.device), at: Date.now() })
+    const { selected } = this.store.get()
+    if (selected !== null) await this.#loadPage(selected, 'latest')
+  }
+
+  #event(event: LiveEvent): void {
+    const { run, rooms } = this.store.get()
+    this.store.dispatch({ type: 'live', event, at: Date.now() })
+    const missing = run !== null && event.run !== run ? 'all' : lacks(event)
+    if (missing === 'all') return this.quietly(this.refetch())
+    if (event.chat === undefined) return
+    const unknown = rooms[event.chat] === undefined && chatOf(event) === null
+    if (missing === 'chat' || unknown) this.quietly(this.#loadChat(event.chat))
+    if (missing === 'messages') this.quietly(this.#loadPage(event.chat, 'latest'))
+  }
+
+  async #loadChat(id: string): Promise<void> {
+    const asOf = this.store.get().seq
+    const chat = await this.api.chat(id)
+    this.store.dispatch({ type: 'chat', chat, asOf, at: Date.now() })
+  }
+
+  #range(room: Room, where: PageWhere) {
+    if (where === 'latest') return { after: Math.max(0, room.chat.position - PAGE_LIMIT), limit: 2 * PAGE_LIMIT }
+    if (where === 'newer') return { after: lastPosition(room.messages) ?? 0, limit: PAGE_LIMIT }
+    const first = firstPosition(room.messages) ?? room.chat.position + 1
+    return { after: Math.max(0, first - 1 - PAGE_LIMIT), before: first, limit: PAGE_LIMIT }
+  }
+
+  async #loadPage(id: string, where: PageWhere): Promise<void> {
+    const room = this.store.get().rooms[id]
+    if (room === undefined || room.chat.phase === 'lobby' || this.#loading.has(id + where)) return
+    this.#loading.add(id + where)
+    try {
+      const range = this.#range(room, where)
+      const page = await this.api.messages(id, range)
+      const full = where === 'older' ? range.after > 0 : page.messages.length >= PAGE_LIMIT
+      this.store.dispatch({ type: 'page', chat: id, page, where, full })
+    } finally {
+      this.#loading.delete(id + where)
+    }
+  }
+
+  loadOlder = (chat: string) => this.attempt(this.#loadPage(chat, 'older'))
+  loadNewer = (chat: string) => this.attempt(this.#loadPage(chat, 'newer'))
+  loadLatest = (chat: string) => this.attempt(this.#loadPage(chat, 'latest'))
+
+  async #loadPreviews(): Promise<void> {
+    const rooms = Object.values(this.store.get().rooms).filter((room) => room.last === null && room.chat.position > 0)
+    for (const room of rooms.slice(0, PREVIEW_LIMIT)) {
+      const after = Math.max(0, room.chat.position - 1)
+      // One at a time: the list is a nicety and must not delay what the user asks for.
+      // oxlint-disable-next-line no-await-in-loop
+      const page = await this.api.messages(room.chat.id, { after, limit: PREVIEW_MESSAGES }).catch(() => null)
+      const message = page?.messages.at(-1)
+      if (message !== undefined) this.store.dispatch({ type: 'last', chat: room.chat.id, message })
+    }
+  }
+
+  /** Shows a chat. `quietly` leaves the browser's history alone. */
+  select(chat: string | null, how: 'quietly' | 'navigating' = 'navigating'): void {
+    const known = chat !== null && this.store.get().rooms[chat] !== undefined ? chat : null
+    if (known === this.store.get().selected) return
+    this.store.dispatch({ type: 'selected', chat: known })
+    keptChat.set(known)
+    if (how === 'navigating') history.pushState({ chat: known }, '')
+    else history.replaceState({ chat: known }, '')
+    if (known !== null && this.store.get().rooms[known]?.loaded === false) void this.loadLatest(known)
+  }
+
+  seen(chat: string): void {
+    this.store.dispatch({ type: 'seen', chat })
+  }
+
+  /** Never refuses: what the node cannot take now waits in this page. */
+  send(chat: string, text: string, replyTo?: string): void {
+    this.#outbox?.add(chat, text, replyTo)
+  }
+
+  retrySend(chat: string, key: string): void {
+    this.#outbox?.retry(chat, key)
+  }
+
+  async found(title: string): Promise<boolean> {
+    return this.attempt(
+      this.api.found(title).then((chat) => {
+        this.store.dispatch({ type: 'chat', chat, asOf: this.store.get().seq, at: Date.now() })
+        this.select(chat.id)
+      }),
+    )
+  }
+
+  /** An invite of this chat; the same again while it is good, for each one is written into the chat. */
+  async invite(chat: string): Promise<Invite> {
+    const known = this.#invites.get(chat)
+    if (known !== undefined && Date.parse(known.expires_at) - Date.now() > INVITE_MARGIN_MS) return known
+    const invite = await this.api.invite(chat)
+    this.#invites.set(chat, invite)
+    return invite
+  }
+
+  async rename(name: string): Promise<boolean> {
+    return this.attempt(this.api.rename(name).then((node) => this.store.dispatch({ type: 'node', node })))
+  }
+
+  /** Follows a join until it ends; the state says how it stands. */
+  async join(target: JoinTarget): Promise<void> {
+    this.store.dispatch({ type: 'join', join: { join: '', state: 'connecting' } })
+    try {
+      const { join } = await this.api.join(target)
+      await this.#follow(join)
+    } catch (error) {
+      this.store.dispatch({ type: 'join', join: { join: '', state: 'failed', problem: problemOf(error) } })
+    }
+  }
+
+  async #follow(id: string): Promise<void> {
+    for (;;) {
+      // Each answer decides whether there is another question.
+      // oxlint-disable-next-line no-await-in-loop
+      const join = await this.api.joinState(id)
+      if (this.store.get().join === null) return
+      this.store.dispatch({ type: 'join', join: { ...join, join: id } })
+      if (join.state === 'joined') return this.#joined(join.chat ?? null)
+      if (join.state === 'refused' || join.state === 'failed') return
+      // oxlint-disable-next-line no-await-in-loop
+      await pause(JOIN_POLL_MS)
+    }
+  }
+
+  async #joined(chat: string | null): Promise<void> {
+    await this.refetch()
+    this.forgetJoin()
+    this.select(chat)
+  }
+
+  /** Stops following; the node goes on by itself. */
+  forgetJoin(): void {
+    this.store.dispatch({ type: 'join', join: null })
+  }
+
+  toast(title: string, detail?: string): void {
+    this.store.dispatch({ type: 'toast', toast: { tone: 'good', title, detail } })
+  }
+
+  report(problem: Problem): void {
+    this.store.dispatch({ type: 'toast', toast: { tone: 'problem', title: problem.title, detail: problem.detail } })
+  }
+
+  /** Waits for something the user asked for; a problem is shown. True if it worked. */
+  attempt(work: Promise<unknown>): Promise<boolean> {
+    return work.then(
+      () => true,
+      (error: unknown) => {
+        this.report(problemOf(error))
+        return false
+      },
+    )
+  }
+
+  /** For what the page does by itself: the connection pill already says what is wrong. */
+  quietly(work: Promise<unknown>): void {
+    work.catch(() => undefined)
+  }
+
+  #keptRead = ''
+  #keepRead(): void {
+    const { node, rooms } = this.store.get()
+    if (node === null) return
+    const positions = Object.fromEntries(Object.values(rooms).map((room) => [room.chat.id, room.read]))
+    const text = JSON.stringify(positions)
+    if (text === this.#keptRead) return
+    this.#keptRead = text
+    keptRead.set(node.device, positions)
+  }
+}

@@ -1,0 +1,51 @@
+/** Times and delays in words. Clocks of members may be wrong: these are shown and never used for order. */
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' })
+const dayAndYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' })
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' })
+
+const DAY_MS = 86_400_000
+
+function valid(time: string): Date | null {
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? null : date
+}
+
+export function clockTime(time: string): string {
+  const date = valid(time)
+  return date === null ? '' : clock.format(date)
+}
+
+export function fullTime(time: string): string {
+  const date = valid(time)
+  return date === null ? 'time unknown' : full.format(date)
+}
+
+/** A key that is equal for times of the same local day. */
+export function dayKey(time: string): string {
+  const date = valid(time)
+  return date === null ? '' : `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`
+}
+
+export function dayName(time: string, now: number): string {
+  const date = valid(time)
+  if (date === null) return ''
+  if (dayKey(time) === dayKey(new Date(now).toISOString())) return 'Today'
+  if (dayKey(time) === dayKey(new Date(now - DAY_MS).toISOString())) return 'Yesterday'
+  return date.getFullYear() === new Date(now).getFullYear() ? day.format(date) : dayAndYear.format(date)
+}
+
+/** A delay in as many digits as matter: 0.4 ms, 12 ms, 1.2 s. */
+export function delay(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined || !Number.isFinite(ms)) return 'unreachable'
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  return `${(ms / 1000).toFixed(1)} s`
+}
+
+/** "Ann", "Ann and Bo", "Ann, Bo and Cy". */
+export function list(names: readonly string[]): string {
+  if (names.length < 2) return names.join('')
+  return `${names.slice(0, -1).join(', ')} and ${names[names.length - 1]}`
+}
