@@ -39,6 +39,8 @@ type world struct {
 	check checker
 	trace []string
 	began int64
+
+	raftSent, snapshots int
 }
 
 // node is one device: a group, its disk, and the loop that drives it.
@@ -409,6 +411,9 @@ func (x *node) send(m Message) {
 			continue
 		}
 		x.w.check.sent(x, m)
+		if m.Raft != nil {
+			x.w.raftSent++
+		}
 		x.w.carry(x, to, func(to *node) {
 			switch {
 			case m.Raft != nil:
@@ -425,6 +430,7 @@ func (x *node) send(m Message) {
 // receive steps a Raft message; before a snapshot, the chat fetches the log.
 func (x *node) receive(from *node, m *wire.Raft) {
 	if _, snapshot := SnapshotData(m); snapshot {
+		x.w.snapshots++
 		message := &pb.Message{}
 		if err := proto.Unmarshal(m.GetMessage(), message); err != nil {
 			x.w.t.Fatal(err)
