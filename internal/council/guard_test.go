@@ -372,3 +372,29 @@ func FuzzStep(f *testing.F) {
 		_, _ = SnapshotData(&wire.Raft{Message: data})
 	})
 }
+
+func TestABeatMeetsALogThatWasJustCut(t *testing.T) {
+	x := victim(t)
+	last := x.group.LastIndex()
+	tail := message(pb.MsgApp, 1, 2, 2)
+	tail.Index, tail.LogTerm = &last, new(uint64(2))
+	for i := uint64(1); i <= 3; i++ {
+		tail.Entries = append(tail.Entries, entry(last+i, 2, pb.EntryNormal, "lost"))
+	}
+	if err := x.attack(1, tail, nil); err != nil || x.group.LastIndex() != last+3 {
+		t.Fatalf("append: %v, last %d", err, x.group.LastIndex())
+	}
+	cut := message(pb.MsgApp, 3, 2, 3)
+	cut.Index, cut.LogTerm, cut.Entries = &last, new(uint64(2)), []*pb.Entry{entry(last+1, 3, pb.EntryNormal, "kept")}
+	beat := message(pb.MsgHeartbeat, 3, 2, 3)
+	beat.Commit = new(last + 3)
+	for _, m := range []*pb.Message{cut, beat} { // in one turn: RawNode's log is shorter than the stored one
+		if err := x.group.Step(x.w.clock(), testDevice(3), &wire.Raft{Message: encode(m)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.drain()
+	if x.group.Frozen() || x.group.LastIndex() != last+1 {
+		t.Errorf("stopped %v, log ends at %d, want %d", x.group.Frozen(), x.group.LastIndex(), last+1)
+	}
+}
