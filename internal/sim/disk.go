@@ -1,0 +1,125 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/chat"
+)
+
+// disk is a node's store: what was committed survives a crash.
+type disk struct {
+	id      demes.ChatID
+	values  map[string][]byte
+	raft    []chat.RaftEntry
+	events  map[demes.EventID]*demes.Event // held and settled
+	settled []chat.SettledEntry            // settled[0].Index is first
+	outbox  map[uint64]chat.OutboxItem
+	pending *chat.Batch // being written
+}
+
+func newDisk() *disk {
+	return &disk{values: map[string][]byte{}, events: map[demes.EventID]*demes.Event{}, outbox: map[uint64]chat.OutboxItem{}}
+}
+
+func (d *disk) begin(b *chat.Batch) { d.pending = b }
+
+// commit makes the batch durable, all of it.
+func (d *disk) commit() {
+	b := d.pending
+	d.pending = nil
+	if b == nil {
+		return
+	}
+	d.id = b.Chat
+	for _, v := range b.Put {
+		if len(v.Data) == 0 {
+			delete(d.values, v.Name)
+			continue
+		}
+		d.values[v.Name] = v.Data
+	}
+	if b.Raft != nil {
+		d.commitRaft(b.Raft)
+	}
+	for _, e := range b.Events {
+		if d.events[e.ID] == nil {
+			d.events[e.ID] = e
+		}
+	}
+	if b.Unsettle != nil {
+		for len(d.settled) > 0 && d.settled[len(d.settled)-1].Index > *b.Unsettle {
+			d.settled = d.settled[:len(d.settled)-1]
+		}
+	}
+	for _, id := range b.Drop {
+		delete(d.events, id)
+	}
+	for _, s := range b.Settled {
+		if n := len(d.settled); n == 0 || d.settled[n-1].Index+1 == s.Index {
+			d.settled = append(d.settled, s)
+			if s.Event != nil {
+				d.events[s.Event.ID] = s.Event
+			}
+		}
+	}
+	for _, item := range b.Outbox {
+		d.outbox[item.Seq] = item
+	}
+	for _, seq := range b.OutboxDone {
+		delete(d.outbox, seq)
+	}
+}
+
+func (d *disk) commitRaft(r *chat.RaftChange) {
+	if r.Reset {
+		d.raft = nil
+	}
+	if len(r.Entries) > 0 {
+		d.raft = slices.DeleteFunc(d.raft, func(e chat.RaftEntry) bool { return e.Index >= r.Entries[0].Index })
+		d.raft = append(d.raft, r.Entries...)
+	}
+	d.raft = slices.DeleteFunc(d.raft, func(e chat.RaftEntry) bool { return e.Index <= r.CompactedTo })
+}
+
+// Settled implements chat.Log.
+func (d *disk) Settled(_ demes.ChatID, from uint64, maxBytes int) (out []chat.SettledEntry, err error) {
+	if len(d.settled) == 0 || from < d.settled[0].Index {
+		return nil, nil
+	}
+	size := 0
+	for i := int(from - d.settled[0].Index); i < len(d.settled) && size < maxBytes; i++ {
+		out = append(out, d.settled[i])
+		size += 200
+		if e := d.settled[i].Event; e != nil {
+			size += e.Size()
+		}
+	}
+	return out, nil
+}
+
+// load is what a restart reads; nil when nothing was ever written.
+func (d *disk) load() *chat.Saved {
+	if d.id.IsZero() {
+		return nil
+	}
+	s := &chat.Saved{Chat: d.id, Values: maps.Clone(d.values), Raft: slices.Clone(d.raft)}
+	settled := map[demes.EventID]bool{}
+	for _, entry := range d.settled {
+		if entry.Event != nil {
+			settled[entry.Event.ID] = true
+		}
+	}
+	for _, e := range d.events {
+		if !settled[e.ID] {
+			s.Tail = append(s.Tail, e)
+		}
+	}
+	slices.SortFunc(s.Tail, func(a, b *demes.Event) int { return a.ID.Compare(b.ID) })
+	for _, item := range d.outbox {
+		s.Outbox = append(s.Outbox, item)
+	}
+	slices.SortFunc(s.Outbox, func(a, b chat.OutboxItem) int { return int(a.Seq) - int(b.Seq) })
+	return s
+}
