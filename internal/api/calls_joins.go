@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/demes-chat/demes"
+)
+
+func (s *Server) registerJoins() {
+	register(s, call("join", http.MethodPost, "/joins", http.StatusAccepted, "Join by an invite link, or knock at an address"), s.join)
+	register(s, call("get-join", http.MethodGet, "/joins/{join}", http.StatusOK, "How far a join has come"), s.joinStatus)
+}
+
+type joinInput struct {
+	Body struct {
+		Link    string `json:"link,omitempty" maxLength:"8192" doc:"An invite link."`
+		Address string `json:"address,omitempty" maxLength:"512" doc:"localhost:PORT of a node on this machine, or HOST:PORT with a node's p2p port."`
+		Name    string `json:"name,omitempty" maxLength:"256" doc:"The name to be known by; that of this node when left out."`
+	}
+}
+
+type joinOutput struct {
+	Join string `json:"join"`
+}
+
+func (s *Server) join(ctx context.Context, in *joinInput) (*answer[joinOutput], error) {
+	body := in.Body
+	if (body.Link == "") == (body.Address == "") {
+		return nil, badField("body", "needs a link or an address, and not both")
+	}
+	if body.Name != "" {
+		name, err := line("body.name", body.Name, demes.MaxName)
+		if err != nil {
+			return nil, err
+		}
+		body.Name = name
+	}
+	join, err := Join(ctx, s.cfg.Node, body.Link, body.Address, body.Name)
+	return answered(joinOutput{join}, err)
+}
+
+// Join begins a join at a node. It differs from Node.Join in one thing: the
+// local HTTP port of another node on this machine is an address too.
+func Join(ctx context.Context, node Node, link, address, name string) (string, error) {
+	if address != "" {
+		found, err := lookUp(ctx, address)
+		if err != nil {
+			return "", err
+		}
+		address = found
+	}
+	return node.Join(ctx, link, address, name)
+}
+
+type joinPath struct {
+	Join string `path:"join" maxLength:"256"`
+}
+
+func (s *Server) joinStatus(ctx context.Context, in *joinPath) (*answer[demes.JoinView], error) {
+	join, err := s.cfg.Node.JoinStatus(ctx, in.Join)
+	join.Tried = list(join.Tried)
+	return answered(join, err)
+}
+
+// contact tells another node on this machine how to knock. It works without a
+// token, so it is for programs only, and says nothing unless a lobby is open.
+func (s *Server) contact(w http.ResponseWriter, r *http.Request) {
+	if fromBrowser(r) {
+		writeProblem(w, foreign())
+		return
+	}
+	contact, ok := s.cfg.Node.Contact(r.Context())
+	if !ok {
+		writeProblem(w, newProblem(http.StatusNotFound, codeNoLobby, "No lobby here takes knocks",
+			"Found a chat on that node first; it takes knocks until it is started."))
+		return
+	}
+	contact.Addresses = list(contact.Addresses)
+	writeJSON(w, contact)
+}
+
+func describeContact(spec *huma.OpenAPI) {
+	op := call("get-contact", http.MethodGet, "/contact", http.StatusOK, "How to knock at this node's lobby; for programs on this machine, not for pages")
+	op.Security = []map[string][]string{}
+	op.Responses = map[string]*huma.Response{
+		"200":     jsonResponse(spec, "A lobby takes knocks", reflect.TypeFor[Contact]()),
+		"default": problemResponse(spec),
+	}
+	spec.AddOperation(&op)
+}
