@@ -149,3 +149,51 @@ func TestCrashAtEveryPersistStep(t *testing.T) {
 		}
 	}
 }
+
+// caught is a testing.TB whose Fatalf ends only the run it watches.
+type caught struct {
+	testing.TB
+	what string
+}
+
+func (c *caught) Fatalf(format string, args ...any) {
+	c.what = fmt.Sprintf(format, args...)
+	panic(c)
+}
+
+func TestTheCheckerCatchesRottenDisks(t *testing.T) {
+	for name, rot := range map[string]func(x *node){
+		"a forgotten vote":              func(x *node) { x.forgetsVote = true },
+		"acknowledged and lost entries": func(x *node) { x.losesTail = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(400) {
+				if what := rotten(t, seed, rot); what != "" {
+					t.Logf("caught at seed %d: %s", seed, what)
+					return
+				}
+			}
+			t.Error("400 seeds did not catch it")
+		})
+	}
+}
+
+// rotten runs misfortunes on bad disks and returns what the checker said.
+func rotten(t *testing.T, seed uint64, rot func(*node)) (what string) {
+	watch := &caught{TB: t}
+	defer func() {
+		if recover() != nil {
+			what = watch.what + " "
+		}
+	}()
+	w := settled(t, seed, 5, 3)
+	w.t = watch
+	for _, x := range w.nodes {
+		rot(x)
+	}
+	for i := range 300 {
+		w.misfortune(i)
+		w.run(w.rng.Int64N(400))
+	}
+	return ""
+}

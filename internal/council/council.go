@@ -99,6 +99,7 @@ type Group struct {
 	view  view
 	peers []peer // by Raft id, minus one
 	now   int64  // Mono ms of the newest input
+	due   int64  // what Deadline said last
 
 	guard    guard
 	election election
@@ -183,8 +184,16 @@ func (g *Group) Freeze() { g.frozen = true }
 // Frozen reports whether Freeze was called, or an input broke the group.
 func (g *Group) Frozen() bool { return g.frozen }
 
-// clock moves the group's time; it never goes back.
-func (g *Group) clock(now demes.Now) { g.now = max(g.now, now.Mono) }
+// clock moves the group's time; it never goes back. When it comes much later
+// than it was wanted, this device's own loop stalled, and what looks like
+// silence may be its own.
+func (g *Group) clock(now demes.Now) {
+	if g.due > 0 && now.Mono > g.due+g.cfg.Beat {
+		g.election.strainedUntil = now.Mono + strainTime
+		g.due = 0
+	}
+	g.now = max(g.now, now.Mono)
+}
 
 // alive reports whether the group may still do anything.
 func (g *Group) alive() bool { return g.active && !g.frozen }

@@ -26,14 +26,9 @@ type hosting struct {
 // Tick tells the time. It is wanted at Deadline; calling it at other times is
 // harmless.
 func (g *Group) Tick(now demes.Now) {
-	due := g.Deadline()
 	g.clock(now)
 	if !g.alive() {
 		return
-	}
-	if due > 0 && g.now-due > g.cfg.Beat {
-		// This device's own loop stalled: what looks like silence may be ours.
-		g.election.strainedUntil = g.now + maxSilence/2
 	}
 	if g.IsHost() {
 		g.tickHost()
@@ -44,6 +39,11 @@ func (g *Group) Tick(now demes.Now) {
 
 // Deadline is the Mono time in milliseconds when Tick is wanted next; 0: never.
 func (g *Group) Deadline() int64 {
+	g.due = g.deadline()
+	return g.due
+}
+
+func (g *Group) deadline() int64 {
 	if !g.alive() {
 		return 0
 	}

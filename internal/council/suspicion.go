@@ -20,6 +20,9 @@ const (
 	// presence is how long a device that fell silent counts as one that did so
 	// just now; later it is simply away.
 	presence = 10_000
+	// strainTime is how long a device doubts itself after its own loop stalled:
+	// what waited meanwhile has been read by then.
+	strainTime = 2500
 	// maxInterval bounds the announced beat.
 	maxInterval = 60_000
 

@@ -56,6 +56,8 @@ type node struct {
 	queue   []func()
 	tickAt  int64
 	shown   string
+	// rotten disks forget, to see the checker catch it.
+	forgetsVote, losesTail bool
 	// dieAt, when positive, counts persist steps down to a crash: even before,
 	// odd after the disk was written.
 	dieAt int
@@ -246,8 +248,33 @@ func (x *node) start(electors, council int) {
 
 // restart starts a crashed node from its disk.
 func (x *node) restart() {
+	x.rot()
 	x.start(len(x.w.nodes), 1) // the council comes from the disk
 	x.beats(x.life)
+}
+
+// rot loses what a good disk keeps.
+func (x *node) rot() {
+	if x.disk.saved == nil || !x.forgetsVote && !x.losesTail {
+		return
+	}
+	s := *x.disk.saved
+	hard := &pb.HardState{}
+	if err := proto.Unmarshal(s.Hard, hard); err != nil {
+		x.w.t.Fatal(err)
+	}
+	if x.forgetsVote {
+		hard.Vote = nil
+		hard.Term = new(hard.GetTerm() - 1)
+	}
+	if x.losesTail && len(s.Entries) > 3 {
+		s.Entries = s.Entries[:len(s.Entries)-3]
+		last := s.Entries[len(s.Entries)-1].Index
+		hard.Commit = new(min(hard.GetCommit(), last))
+		s.Applied = min(s.Applied, last)
+	}
+	s.Hard = encode(hard)
+	x.disk.saved = &s
 }
 
 // crash stops a node; closed says whether the others see the connection close.
