@@ -30,7 +30,7 @@ const SHOTS = {
     act: async (page) => { await openChat(page); await page.getByText('knocking').waitFor(); await page.locator('.qr').waitFor() },
   },
   'lobby-guest': { scene: 'lobby', who: 'bob', act: openChat },
-  chat: { scene: 'chat', who: 'alice', act: async (page) => { await openChat(page); await page.getByText('See you there').waitFor() } },
+  chat: { scene: 'chat', who: 'alice', act: async (page) => { await openChat(page); await page.getByRole('log').getByText('See you there').waitFor() } },
   'chat-list': { scene: 'chat', who: 'alice', act: async () => {} },
   held: {
     scene: 'chat', who: 'alice',
@@ -47,7 +47,7 @@ const SHOTS = {
     scene: 'chat', who: 'alice',
     act: async (page, _size, nodes) => {
       await openChat(page)
-      await page.getByText('See you there').waitFor()
+      await page.getByRole('log').getByText('See you there').waitFor()
       nodes.say('away dmitri'); nodes.say('away bob')
       await page.getByText(/hosts? now/).first().waitFor()
       await page.getByLabel('Message', { exact: true }).fill('Did somebody just take over? I noticed nothing')
@@ -60,7 +60,7 @@ const SHOTS = {
     scene: 'chat', who: 'alice',
     act: async (page, _size, nodes) => {
       await openChat(page)
-      await page.getByText('See you there').waitFor()
+      await page.getByRole('log').getByText('See you there').waitFor()
       for (const name of ['bob', 'carol', 'dmitri']) nodes.say(`away ${name}`)
       await page.getByText(/^Waiting for/).first().waitFor()
       await pause(900)
@@ -74,7 +74,7 @@ const SHOTS = {
     scene: 'chat', who: 'alice',
     act: async (page, _size, nodes) => {
       await openChat(page)
-      await page.getByText('See you there').waitFor()
+      await page.getByRole('log').getByText('See you there').waitFor()
       nodes.kill('alice')
       await page.getByText('does not answer').waitFor()
       await page.getByLabel('Message', { exact: true }).fill('Typed while my node was gone')

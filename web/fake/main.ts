@@ -30,6 +30,7 @@ export function main(): void {
       nodes.get(name)?.close()
     }
     if (verb === 'away') world.kill(world.by(name).device)
+    if (verb === 'types') world.typing(world.rooms.at(-1) as NonNullable<(typeof world.rooms)[0]>, world.by(name).device)
     if (verb === 'revive') world.revive(world.by(name).device)
     const room = world.rooms.at(-1)
     if (verb === 'say' && room) world.send(room, world.by(name).device, words.join(' '))

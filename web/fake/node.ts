@@ -81,7 +81,7 @@ export class FakeNode {
     socket.on('close', () => this.#sockets.delete(socket))
     const query = new URL(request.url ?? '', 'http://x').searchParams
     const since = query.get('since')
-    if (since === null) return
+    if (since === null) return socket.send(JSON.stringify({ seq: this.#seq, run: this.#run, type: 'hello' }))
     const missed = this.#seq - Number(since)
     const reset = JSON.stringify({ seq: this.#seq, run: this.#run, type: 'reset' })
     if (query.get('run') !== this.#run || missed > HISTORY_LIMIT) socket.send(reset)
@@ -209,6 +209,11 @@ export class FakeNode {
       this.#world.move(room, String(to))
       return [202, {}]
     }],
+    ['POST', /^\/chats\/([^/]+)\/typing$/, ([id]) => {
+      this.#world.typing(this.#room(id), this.#device)
+      return [202, {}]
+    }],
+    ['POST', /^\/chats\/([^/]+)\/read$/, () => [202, {}]],
     ['POST', /^\/chats\/([^/]+)\/leave$/, ([id]) => {
       this.#world.leave(this.#room(id), this.#device)
       return [202, {}]

@@ -19,7 +19,8 @@ export interface Room {
   id: string; title: string; phase: 'lobby' | 'live'; founder: string; host: string | null; term: number
   generation: number; members: string[]; council: string[]; sent: Sent[]; knocks: Knock[]; position: number; left: Set<string>
 }
-type News = LiveEvent extends infer E ? (E extends LiveEvent ? Omit<E, 'seq' | 'run'> : never) : never
+type WithoutPlace<E> = E extends LiveEvent ? Omit<E, 'seq' | 'run'> : never
+type News = WithoutPlace<LiveEvent>
 type Listener = (device: string, news: News) => void
 
 export class World {
@@ -95,7 +96,7 @@ export class World {
       members: room.members.map((device) => this.member(room, device, me)),
       succession: ranked,
       latency: { devices: room.members, rtt_ms: room.members.map((a) => room.members.map((b) => (a === b ? 0 : this.rtt(a, b)))) },
-      epoch: 0, me, founder: room.founder, knocks: room.founder === me ? room.knocks : [],
+      epoch: 0, final: room.position * 2, me, founder: room.founder, knocks: room.founder === me ? room.knocks : [],
       ...(provisional ? { waiting_for: missing, waiting_text: `${needed} of ${missing.join(', ')}` } : {}),
     }
   }
@@ -104,7 +105,7 @@ export class World {
     const { account, name, online } = this.by(device)
     const held = room.sent.filter((sent) => sent.position !== null && sent.holders.has(device)).length
     return {
-      device, account, name, online, role: device === room.founder ? 'founder' : 'member', council: room.council.includes(device),
+      device, account, name, online, role: device === room.founder ? 'founder' : 'member', council: room.council.includes(device), elector: true,
       held, read: held, rtt_ms: device === me ? 0 : this.rtt(me, device),
     }
   }
@@ -113,7 +114,7 @@ export class World {
     const others = sent.holders.size
     const state = sent.problem ? 'failed' : sent.position !== null ? 'settled' : others > 1 || sent.author !== me ? 'sent' : 'pending'
     return {
-      id: sent.id, position: sent.position, author: { device: sent.author, name: this.by(sent.author).name }, text: sent.text,
+      id: sent.id, chat: room.id, position: sent.position, author: { device: sent.author, name: this.by(sent.author).name }, text: sent.text,
       sent_at: sent.sent_at, state, held_by: others, members: room.members.length, reply_to: sent.reply_to, problem: sent.problem,
     }
   }
@@ -247,6 +248,11 @@ export class World {
     room.council = room.council.filter((other) => other !== device)
     this.tell(room, 'members')
     if (room.host === device) { room.host = null; setTimeout(() => this.elect(room), 50) }
+  }
+
+  typing(room: Room, device: string): void {
+    const detail = { device, name: this.by(device).name }
+    for (const other of room.members) if (other !== device) this.say(other, { type: 'typing', chat: room.id, detail })
   }
 
   rename(device: string, name: string): void {

@@ -33,6 +33,7 @@ async function readProblem(response: Response): Promise<Problem> {
   const fallback: Problem = {
     code: `http_${response.status}`,
     title: response.statusText || `The node answered with status ${response.status}`,
+    detail: '',
     status: response.status,
   }
   try {
@@ -116,6 +117,8 @@ export class Api {
   leave = (chat: string) => this.#post<void>(`/chats/${part(chat)}/leave`)
   invite = (chat: string) => this.#post<Invite>(`/chats/${part(chat)}/invites`)
   join = (target: JoinTarget) => this.#post<{ join: string }>('/joins', target)
+  typing = (chat: string) => this.#post<void>(`/chats/${part(chat)}/typing`)
+  read = (chat: string, position: number) => this.#post<void>(`/chats/${part(chat)}/read`, { position })
   joinState = (join: string) => this.#call<Join>(`/joins/${part(join)}`)
 
   handover = (chat: string, device?: string) =>

@@ -1,149 +1,26 @@
 /**
- * The shapes of the local API, by the names that the contract gives them. Ids are opaque strings, times
- * RFC 3339 in UTC, latencies milliseconds.
+ * The shapes of the local API under the names that the interface uses. They come from the node's own
+ * description (`npm run types` writes api.gen.ts): ids are opaque strings, times RFC 3339 in UTC, latencies
+ * milliseconds.
  */
+import type { components } from '../api.gen'
 
-export interface Device {
-  device: string
-  name: string
-}
+type Schemas = components['schemas']
 
-export interface Node {
-  device: string
-  account: string
-  name: string
-  version: string
-  peer_id: string
-  addresses: string[]
-  data_dir: string
-}
+export type Device = Schemas['Peer']
+export type Node = Schemas['Node']
+export type Chat = Schemas['Chat']
+export type Member = Schemas['Member']
+export type Knock = Schemas['Knock']
+export type Message = Schemas['Message']
+export type MessageState = Message['state']
+export type MessagePage = Schemas['Page']
+export type Invite = Schemas['Invite']
+export type Join = Schemas['Join']
+export type JoinState = Join['state']
+export type LiveEvent = Schemas['LiveEvent']
 
-export interface Problem {
-  code: string
-  title: string
-  detail?: string
-  status?: number
-}
-
-export type Role = 'founder' | 'admin' | 'member'
-export type Phase = 'lobby' | 'live' | 'left' | 'removed'
-export type Mode = 'settled' | 'provisional'
-
-export interface Member extends Device {
-  account: string
-  online: boolean
-  role: Role
-  /** Whether the device votes now. */
-  council: boolean
-  elector?: boolean
-  /** Has left; its removal is not final yet. */
-  leaving?: boolean
-  /** The last position the member holds. */
-  held: number
-  read: number
-  rtt_ms: number | null
-}
-
-export interface Ranked extends Device {
-  /** Sum of the delays from this member to all others: the reciprocal of its closeness. */
-  score_ms: number | null
-}
-
-export interface Latency {
-  devices: string[]
-  rtt_ms: (number | null)[][]
-}
-
-export interface Head {
-  generation: number
-  index: number
-  hash: string
-}
-
-export interface Knock extends Device {
-  code: string
-  address: string
-}
-
-export interface Chat {
-  id: string
-  title: string
-  phase: Phase
-  mode: Mode
-  host: Device | null
-  next: Device | null
-  term: number
-  generation: number
-  position: number
-  head: Head
-  members: Member[]
-  succession: Ranked[]
-  latency: Latency | null
-  epoch: number
-  me?: string
-  founder?: string
-  waiting_for?: string[] | null
-  waiting_text?: string
-  knocks?: Knock[] | null
-  problem?: Problem | null
-  catching_up?: { done: number; total: number } | null
-}
-
-export type MessageState = 'pending' | 'sent' | 'settled' | 'failed'
-
-export interface Message {
-  /** `<device>/<seq>`: the same on every member, for ever. */
-  id: string
-  position: number | null
-  author: Device
-  text: string
-  sent_at: string
-  state: MessageState
-  held_by: number
-  members: number
-  reply_to?: string | null
-  edited_at?: string | null
-  deleted?: boolean
-  problem?: Problem | null
-}
-
-export interface MessagePage {
-  messages: Message[]
-  head: { generation: number; position: number; hash: string }
-}
-
-export interface Invite {
-  link: string
-  qr_svg: string
-  expires_at: string
-}
-
-export type JoinState = 'connecting' | 'knocking' | 'waiting' | 'joined' | 'refused' | 'failed'
-
-/** One address that a join tried, and how it went. */
-export interface Attempt {
-  address: string
-  result: string
-}
-
-export interface Join {
-  join: string
-  state: JoinState
-  chat?: string | null
-  /** The six digits that both screens show. */
-  code?: string
-  problem?: Problem | null
-  tried?: Attempt[] | null
-}
+/** What went wrong, for a user to read; an answer's `status` where there was an answer. */
+export type Problem = Schemas['ProblemNote'] & { status?: number }
 
 export type JoinTarget = { link: string } | { address: string }
-
-/** What the live socket says. A missing payload means: fetch it. */
-export type LiveEvent = { seq: number; run: string; chat?: string } & (
-  | { type: 'message' | 'settled'; message?: Message; messages?: Message[] | null }
-  | { type: 'host' | 'members' | 'latency' | 'mode' | 'election'; detail?: Chat; text?: string }
-  | { type: 'join'; detail?: Join }
-  | { type: 'knock'; detail?: Knock }
-  | { type: 'typing'; detail?: Device }
-  | { type: 'reset' }
-)

@@ -27,14 +27,14 @@ export function Banners({ chat }: { chat: Chat }) {
   const live = chat.phase === 'live'
   return (
     <div role="status" className="banners">
-      {chat.problem !== null && chat.problem !== undefined && (
+      {chat.problem !== undefined && (
         <div className="banner banner-bad">
           <Icon name="failed" />
           <p><strong>{chat.problem.title}.</strong> {chat.problem.detail}</p>
         </div>
       )}
       {live && chat.mode === 'provisional' && <Provisional chat={chat} />}
-      {live && chat.catching_up !== null && chat.catching_up !== undefined && (
+      {live && chat.catching_up !== undefined && (
         <div className="banner">
           <Icon name="down" />
           <p>Catching up: {chat.catching_up.done} of {chat.catching_up.total}</p>

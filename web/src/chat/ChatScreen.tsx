@@ -11,6 +11,7 @@ import { Banners } from './Banners'
 import { ChatBar } from './ChatBar'
 import { Composer } from './Composer'
 import { MessageList } from './MessageList'
+import { Typing } from './Typing'
 
 /** The panel is a column where there is room for it, else a sheet that starts closed. */
 function usePanel() {
@@ -62,6 +63,7 @@ export function ChatScreen({ room }: { room: Room }) {
         />
         <Banners chat={chat} />
         <MessageList room={room} names={names} me={me} onReply={setReplyTo} />
+        <Typing typing={room.typing} names={names} />
         {live ? (
           <Composer chat={chat} names={names} replyTo={replyTo} onReplyEnd={() => setReplyTo(null)} />
         ) : (

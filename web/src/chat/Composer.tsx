@@ -54,6 +54,7 @@ export function Composer({ chat, names, replyTo, onReplyEnd }: ComposerProps) {
   const change = (next: string) => {
     setText(next)
     keptDraft.set(chat.id, next)
+    if (next !== '') session.typing(chat.id)
   }
   const send = () => {
     if (text.trim() === '' || bytes > TEXT_LIMIT_BYTES) return

@@ -21,7 +21,7 @@ interface MessageRowProps {
 }
 
 function Quote({ message, quoted, names, onJump }: Pick<MessageRowProps, 'message' | 'quoted' | 'names' | 'onJump'>) {
-  if (message.reply_to === undefined || message.reply_to === null || message.reply_to === '') return null
+  if (message.reply_to === undefined || message.reply_to === '') return null
   if (quoted === null) return <p className="quote quote-gone">In reply to an earlier message</p>
   return (
     <button type="button" className="quote" onClick={() => onJump(quoted.id)}>

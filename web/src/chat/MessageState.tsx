@@ -19,11 +19,12 @@ function Holders({ message, chat, names, me }: { message: Message; chat: Chat; n
     <ul className="holders">
       {chat.members.map((member) => {
         const holds = member.held >= position || member.device === message.author.device
+        const has = member.read >= position && member.device !== me ? 'has read it' : 'has it'
         return (
           <li key={member.device}>
             <Icon name={holds ? 'check' : 'clock'} />
             <Name you={member.device === me}>{names.get(member.device) ?? ''}</Name>
-            <span className="hint">{holds ? 'has it' : 'not yet'}</span>
+            <span className="hint">{holds ? has : 'not yet'}</span>
           </li>
         )
       })}

@@ -24,7 +24,7 @@ function Code({ code }: { code: string }) {
 }
 
 function Addresses({ join }: { join: Join }) {
-  const tried = join.tried ?? []
+  const { tried } = join
   if (tried.length === 0) return null
   return (
     <div className="stack-small">

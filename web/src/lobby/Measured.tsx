@@ -3,7 +3,7 @@ import { delay } from '../text/time'
 
 /** How many pairs of the members here have a measured round-trip time. */
 export function measuredPairs(chat: Chat): { measured: number; pairs: number; slowest: number | null } {
-  const { devices = [], rtt_ms = [] } = chat.latency ?? {}
+  const { devices, rtt_ms } = chat.latency
   const here = chat.members.filter((member) => member.online).map((member) => member.device)
   const times: number[] = []
   let pairs = 0

@@ -46,14 +46,14 @@ function described(places: readonly Place[], names: Map<string, string>): string
 
 /** Who hosts, how far everybody is, and who is next, at one look. The table below says the same. */
 export function Diagram({ chat, names, me }: { chat: Chat; names: Map<string, string>; me: string }) {
-  const { places, rings } = radial(chat)
+  const { places, rings, gap } = radial(chat)
   const named = places.length <= NAMES_LIMIT
   return (
     <svg className="radial" viewBox={`0 0 ${SIZE} ${SIZE}`} role="img" aria-label={described(places, names)}>
       {rings.map((ring) => (
         <g key={ring.ms}>
           <circle className="radial-ring" cx={MIDDLE} cy={MIDDLE} r={ring.radius} />
-          <text className="radial-ms" x={MIDDLE} y={MIDDLE - ring.radius - 2.5}>{delay(ring.ms).replace('.0', '')}</text>
+          <text className="radial-ms" x={MIDDLE + ring.radius * gap.x} y={MIDDLE + ring.radius * gap.y + 3}>{delay(ring.ms).replace('.0', '')}</text>
         </g>
       ))}
       {places.map((place) => <Link key={place.member.device} place={place} />)}

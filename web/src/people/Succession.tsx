@@ -45,7 +45,7 @@ function HandOver({ chat, names, me }: SuccessionProps) {
   }
   return (
     <Button icon="crown" disabled={busy} onClick={() => void move()}>
-      Hand over to <Name>{name}</Name>
+      <span>Hand over to <Name>{name}</Name></span>
     </Button>
   )
 }

@@ -22,11 +22,13 @@ export interface Place {
 export interface Radial {
   places: Place[]
   rings: { ms: number; radius: number }[]
+  /** A direction in which nobody stands: the rings are labelled there. */
+  gap: { x: number; y: number }
 }
 
 /** The round trip between two members as the chat's matrix has it, in either direction. */
 export function rttBetween(chat: Chat, a: string, b: string): number | null {
-  const { devices = [], rtt_ms = [] } = chat.latency ?? {}
+  const { devices, rtt_ms } = chat.latency
   const [p, q] = [devices.indexOf(a), devices.indexOf(b)]
   if (p < 0 || q < 0) return null
   return rtt_ms[p]?.[q] ?? rtt_ms[q]?.[p] ?? null
@@ -77,5 +79,7 @@ export function radial(chat: Chat): Radial {
       host: isHost,
     }
   })
-  return { places, rings: rings.map((ms) => ({ ms, radius: radiusOf(ms, rings) })) }
+  const between = Math.PI / members.length - Math.PI / 2
+  const gap = { x: Math.cos(between), y: Math.sin(between) }
+  return { places, gap, rings: rings.map((ms) => ({ ms, radius: radiusOf(ms, rings) })) }
 }

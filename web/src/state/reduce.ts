@@ -1,7 +1,7 @@
 /** `(state, action) → state`, with no clock, no network and no browser. */
 import type { LiveEvent } from '../api/types'
-import { chatOf, messagesOf, newRoom, seen, withChat, withMessages, withPage } from './room'
-import { type Action, meIn, type Queued, type Room, type State, TOAST_LIMIT, unreadOf } from './state'
+import { chatOf, messagesOf, newRoom, seen, withChat, withLast, withMessages, withPage } from './room'
+import { type Action, meIn, type Queued, type Room, type State, TOAST_LIMIT, TYPING_MS, unreadOf } from './state'
 
 function inRoom(state: State, id: string, change: (room: Room) => Room): State {
   const room = state.rooms[id]
@@ -16,11 +16,29 @@ function opened(state: State, action: Extract<Action, { type: 'opened' }>): Stat
     const known = state.rooms[chat.id]
     rooms[chat.id] =
       known === undefined
-        ? newRoom(chat, action.asOf, action.read[chat.id] ?? chat.position, action.at - place)
+        ? newRoom(chat, action.asOf, action.read[chat.id] ?? chat.position, action.at, -place)
         : withChat(known, chat, action.asOf, action.at)
   })
   const selected = state.selected !== null && rooms[state.selected] !== undefined ? state.selected : null
   return { ...state, gate: { kind: 'ready' }, node: action.node, rooms, selected }
+}
+
+function typed(state: State, event: Extract<LiveEvent, { type: 'typing' }>, at: number): State {
+  const who = event.detail
+  if (who === undefined) return state
+  return inRoom(state, event.chat, (room) => {
+    if (who.device === meIn(room.chat, state.node)) return room
+    return { ...room, typing: [...room.typing.filter((typist) => typist.device !== who.device), { ...who, at }] }
+  })
+}
+
+/** Lets go of who has stopped typing without a word. */
+function stopped(state: State, now: number): State {
+  const still = (room: Room) => room.typing.filter((typist) => now - typist.at < TYPING_MS)
+  return Object.values(state.rooms).reduce((next, room) => {
+    const typing = still(room)
+    return typing.length === room.typing.length ? next : inRoom(next, room.chat.id, (each) => ({ ...each, typing }))
+  }, state)
 }
 
 /** Sequence numbers count anew in each run of the node. */
@@ -31,7 +49,8 @@ function anotherRun(state: State, event: LiveEvent): State {
 
 function live(state: State, event: LiveEvent, at: number): State {
   const known = event.run === state.run ? { ...state, seq: Math.max(state.seq, event.seq) } : anotherRun(state, event)
-  if (event.chat === undefined) return known
+  if (!('chat' in event) || event.chat === undefined) return known
+  if (event.type === 'typing') return typed(known, event, at)
   const chat = chatOf(event)
   if (chat !== null && state.rooms[chat.id] === undefined) {
     const room = newRoom(chat, event.seq, chat.position, at)
@@ -85,9 +104,11 @@ export function reduce(state: State, action: Action): State {
     case 'page':
       return inRoom(state, action.chat, (room) => withPage(room, action.page, action.where, action.full))
     case 'last':
-      return inRoom(state, action.chat, (room) => (room.last === null ? { ...room, last: action.message } : room))
+      return inRoom(state, action.chat, (room) => (room.last === null ? withLast(room, action.message, action.at) : room))
     case 'selected':
       return selected(state, action.chat)
+    case 'clock':
+      return stopped(state, action.at)
     case 'seen':
       return inRoom(state, action.chat, seen)
     case 'queued':

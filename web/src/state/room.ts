@@ -4,11 +4,11 @@ import { cutWindow, mergeLive, mergePage } from './messages'
 import { noticesAfter } from './notices'
 import type { PageWhere, Queued, Room } from './state'
 
-export function newRoom(chat: Chat, asOf: number, read: number, at: number): Room {
+export function newRoom(chat: Chat, asOf: number, read: number, at: number, touched = at): Room {
   return {
     chat, asOf, messages: [], loaded: false, hasOlder: false, hasNewer: false, last: null, outbox: [],
-    notices: [], read, unseen: [], newAfter: null, lastHost: chat.host,
-    hostlessSince: chat.host === null ? at : null, touched: at,
+    notices: [], typing: [], read, unseen: [], newAfter: null, lastHost: chat.host,
+    hostlessSince: chat.host === null ? at : null, touched,
   }
 }
 
@@ -18,12 +18,19 @@ export function withChat(room: Room, chat: Chat, asOf: number, at: number, text?
   const hostless = chat.host === null ? (room.hostlessSince ?? at) : null
   return {
     ...room,
+    typing: room.typing.filter((typist) => chat.members.some((member) => member.device === typist.device && member.online)),
     chat: { ...chat, position: Math.max(chat.position, chat.generation === room.chat.generation ? room.chat.position : 0) },
     asOf,
     notices: noticesAfter(room, chat, at, text),
     lastHost: chat.host ?? room.lastHost,
     hostlessSince: hostless,
   }
+}
+
+/** The newest message of a room orders the chat list; a clock that is ahead does not keep a chat on top. */
+export function withLast(room: Room, message: Message, now: number): Room {
+  const sent = Date.parse(message.sent_at)
+  return { ...room, last: message, touched: Math.max(room.touched, Number.isNaN(sent) ? 0 : Math.min(sent, now)) }
 }
 
 function newest(a: Message | null, b: Message | null): Message | null {
@@ -67,6 +74,7 @@ export function withMessages(room: Room, told: readonly Message[], me: string, w
     chat: position === room.chat.position ? room.chat : { ...room.chat, position },
     outbox: withEcho(room.outbox, told, room.messages, me),
     last: told.reduce(newest, room.last),
+    typing: room.typing.filter((typist) => !told.some((message) => message.author.device === typist.device)),
     unseen: watched ? [] : unseen,
     read: watched || (own && room.read === position - 1) ? position : room.read,
     touched: at,
@@ -81,8 +89,7 @@ export function withMessages(room: Room, told: readonly Message[], me: string, w
 /** Takes in a page. `full` says that there may be more in that direction. */
 export function withPage(room: Room, page: MessagePage, where: PageWhere, full: boolean): Room {
   if (where === 'latest') {
-    const settled = page.messages.filter((message) => message.position !== null)
-    const first = settled[0]?.position ?? 1
+    const first = page.messages.find((message) => message.position !== null)?.position ?? 1
     const joins = room.loaded && !room.hasNewer && room.messages.some((m) => m.position !== null && m.position >= first - 1)
     const window = cutWindow(joins ? mergePage(room.messages, page.messages) : mergePage([], page.messages), 'newer')
     return {
@@ -130,7 +137,7 @@ export function lacks(event: LiveEvent): 'chat' | 'messages' | 'all' | null {
       return 'all'
     case 'message': case 'settled':
       return messagesOf(event).length === 0 ? 'messages' : null
-    case 'join': case 'typing':
+    case 'join': case 'typing': case 'hello':
       return null
     default:
       return chatOf(event) === null ? 'chat' : null

@@ -5,12 +5,14 @@ import { keptChat, keptRead, keptToken } from './kept'
 import { firstPosition, lastPosition } from './messages'
 import { Outbox } from './outbox'
 import { chatOf, lacks } from './room'
-import { PAGE_LIMIT, type PageWhere, type Room } from './state'
+import { PAGE_LIMIT, type PageWhere, type Room, TYPING_MS } from './state'
 import type { Store } from './store'
 
 const RETRY_FIRST_MS = 300
 const RETRY_LAST_MS = 5_000
 const JOIN_POLL_MS = 500
+/** How often it is looked who has stopped typing. */
+const CLOCK_MS = 1_000
 /** Chats whose newest message is fetched for the chat list; the others show it when news come. */
 const PREVIEW_LIMIT = 20
 const PREVIEW_MESSAGES = 5
@@ -32,6 +34,7 @@ export class Session {
   constructor(store: Store) {
     this.store = store
     store.subscribe(() => this.#keepRead())
+    setInterval(() => store.dispatch({ type: 'clock', at: Date.now() }), CLOCK_MS)
   }
 
   get api(): Api {
@@ -108,7 +111,7 @@ export class Session {
     this.store.dispatch({ type: 'live', event, at: Date.now() })
     const missing = run !== null && event.run !== run ? 'all' : lacks(event)
     if (missing === 'all') return this.quietly(this.refetch())
-    if (event.chat === undefined) return
+    if (!('chat' in event) || event.chat === undefined) return
     const unknown = rooms[event.chat] === undefined && chatOf(event) === null
     if (missing === 'chat' || unknown) this.quietly(this.#loadChat(event.chat))
     if (missing === 'messages') this.quietly(this.#loadPage(event.chat, 'latest'))
@@ -153,7 +156,7 @@ export class Session {
       // oxlint-disable-next-line no-await-in-loop
       const page = await this.api.messages(room.chat.id, { after, limit: PREVIEW_MESSAGES }).catch(() => null)
       const message = page?.messages.at(-1)
-      if (message !== undefined) this.store.dispatch({ type: 'last', chat: room.chat.id, message })
+      if (message !== undefined) this.store.dispatch({ type: 'last', chat: room.chat.id, message, at: Date.now() })
     }
   }
 
@@ -168,8 +171,19 @@ export class Session {
     if (known !== null && this.store.get().rooms[known]?.loaded === false) void this.loadLatest(known)
   }
 
+  /** What is on the screen now was read: the others may know. */
   seen(chat: string): void {
     this.store.dispatch({ type: 'seen', chat })
+    const position = this.store.get().rooms[chat]?.read ?? 0
+    if (position > 0) this.quietly(this.api.read(chat, position))
+  }
+
+  #typedAt = 0
+  /** Tells the others now and then that somebody types here. */
+  typing(chat: string): void {
+    if (Date.now() - this.#typedAt < TYPING_MS / 2) return
+    this.#typedAt = Date.now()
+    this.quietly(this.api.typing(chat))
   }
 
   /** Never refuses: what the node cannot take now waits in this page. */
@@ -205,12 +219,12 @@ export class Session {
 
   /** Follows a join until it ends; the state says how it stands. */
   async join(target: JoinTarget): Promise<void> {
-    this.store.dispatch({ type: 'join', join: { join: '', state: 'connecting' } })
+    this.store.dispatch({ type: 'join', join: { join: '', state: 'connecting', tried: [] } })
     try {
       const { join } = await this.api.join(target)
       await this.#follow(join)
     } catch (error) {
-      this.store.dispatch({ type: 'join', join: { join: '', state: 'failed', problem: problemOf(error) } })
+      this.store.dispatch({ type: 'join', join: { join: '', state: 'failed', tried: [], problem: problemOf(error) } })
     }
   }
 

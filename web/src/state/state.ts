@@ -8,6 +8,8 @@ export const WINDOW_DROP = 200
 export const PAGE_LIMIT = 100
 export const NOTICE_LIMIT = 50
 export const TOAST_LIMIT = 4
+/** Who has not been heard typing for this long has stopped. */
+export const TYPING_MS = 6_000
 
 /** A message that this page holds until the node has stored it. */
 export interface Queued {
@@ -39,6 +41,10 @@ export interface Notice {
   text?: string
 }
 
+export interface Typist extends Device {
+  at: number
+}
+
 export interface Room {
   chat: Chat
   /** The seq of the newest live event that brought this chat: older fetches must not overwrite it. */
@@ -53,6 +59,8 @@ export interface Room {
   last: Message | null
   outbox: Queued[]
   notices: Notice[]
+  /** Who is typing, and when that was last heard. */
+  typing: Typist[]
   /** The last position that was on the screen. */
   read: number
   /** Unsettled messages of others that were not on the screen. */
@@ -112,9 +120,10 @@ export type Action =
   | { type: 'live'; event: LiveEvent; at: number }
   | { type: 'chat'; chat: Chat; asOf: number; at: number }
   | { type: 'page'; chat: string; page: MessagePage; where: PageWhere; full: boolean }
-  | { type: 'last'; chat: string; message: Message }
+  | { type: 'last'; chat: string; message: Message; at: number }
   | { type: 'selected'; chat: string | null }
   | { type: 'seen'; chat: string }
+  | { type: 'clock'; at: number }
   | { type: 'queued'; chat: string; item: Queued }
   | { type: 'accepted'; chat: string; key: string; message: Message }
   | { type: 'rejected'; chat: string; key: string; problem: Problem }

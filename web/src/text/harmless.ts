@@ -12,8 +12,9 @@ const MARKS_LIMIT = 2
 
 // Direction marks, embeddings, overrides and isolates; they reorder what stands around them.
 const DIRECTION = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu
-// Controls and characters that take no place. U+200D stays: emoji are joined with it.
-const INVISIBLE = /[\p{Cc}\u00AD\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200C\u2028\u2029\u2060-\u2065\u206A-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB\u{E0000}-\u{E0FFF}]/gu
+// Controls and characters that take no place, one by one on purpose. U+200D stays: emoji are joined with it.
+// oxlint-disable-next-line no-misleading-character-class
+const INVISIBLE = /[\u00AD\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200C\u2060-\u2065\u206A-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB\u{E0000}-\u{E0FFF}]/gu
 const MARKS = new RegExp(`(\\p{M}{${MARKS_LIMIT}})\\p{M}+`, 'gu')
 
 /** A name as it may stand in the interface; never empty. */
@@ -21,7 +22,8 @@ export function harmlessName(name: string): string {
   const plain = name
     .normalize('NFKC')
     .replace(DIRECTION, '')
-    .replace(INVISIBLE, ' ')
+    .replace(/[\p{Cc}\u2028\u2029]/gu, ' ')
+    .replace(INVISIBLE, '')
     .replace(MARKS, '$1')
     .replace(/\s+/gu, ' ')
     .trim()

@@ -2,7 +2,7 @@
 
 export type Piece = { kind: 'text'; text: string } | { kind: 'link'; text: string; href: string }
 
-const CANDIDATE = /\b(?:https?:\/\/|mailto:)[^\s<>"'`\u2018-\u201F\u0000-\u001F]+/giu
+const CANDIDATE = /\b(?:https?:\/\/|mailto:)[^\s<>"'`\u2018-\u201F]+/giu
 const SCHEMES = new Set(['http:', 'https:', 'mailto:'])
 
 /** Leaves out what ends the sentence, not the address: dots, commas and unopened brackets. */
