@@ -196,10 +196,8 @@ func Open(cfg Config, now demes.Now, saved *Saved) (*Chat, error) {
 	if err := c.replay(); err != nil {
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
+	inOrder(saved.Tail) // so that everything comes after what its author had been shown
 	for _, e := range saved.Tail {
-		c.tail.hold(c.fold, e)
-	}
-	for _, e := range saved.Tail { // what came before its predecessor in the list
 		c.tail.hold(c.fold, e)
 	}
 	c.own.pending = saved.Outbox
@@ -383,4 +381,12 @@ func (c *Chat) Advance() {
 			c.seat.group.Advance()
 		}
 	}
+}
+
+// Debug is a line for whoever looks into a chat that does not go on.
+func (c *Chat) Debug() string {
+	host, known := c.hostNow()
+	return fmt.Sprintf("checked %t trouble %v host %s %t mode %s pending %d tail %d parked %d queue %d logged %d ready %t retryAt %d dutyAt %d frozen %t ahead %d now %d", c.checked, c.trouble != nil,
+		c.name(host), known, c.mode, len(c.own.pending), c.tail.len(), len(c.tail.parked), len(c.host.queue), len(c.seat.logged),
+		c.seat.ready, c.own.retryAt, c.host.dutyAt, c.gens.frozen(), len(c.gens.ahead), c.now.Mono)
 }

@@ -205,6 +205,7 @@ func (c *Chat) unsettle(to uint64) error {
 		from = entries[len(entries)-1].Index + 1
 	}
 	tail := append(loose, c.tail.ordered()...)
+	inOrder(tail)
 	c.fold, c.tail = back, newTail()
 	for _, e := range tail {
 		c.tail.hold(c.fold, e)

@@ -180,13 +180,21 @@ func (t *tail) ordered() []*demes.Event {
 	for _, log := range t.logs {
 		out = append(out, log...)
 	}
-	slices.SortFunc(out, func(a, b *demes.Event) int {
-		if a.Before(b) {
+	inOrder(out)
+	return out
+}
+
+// inOrder sorts events into the provisional order.
+func inOrder(events []*demes.Event) {
+	slices.SortFunc(events, func(a, b *demes.Event) int {
+		switch {
+		case a == b:
+			return 0
+		case a.Before(b):
 			return -1
 		}
 		return 1
 	})
-	return out
 }
 
 // len counts the events held.

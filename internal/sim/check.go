@@ -207,6 +207,7 @@ func (w *World) Describe() (out string) {
 		}
 		out += fmt.Sprintf("%s %s %s head %s final %d host %s term %d, %d unsettled, %d of its own not seen settled, problem %v\n",
 			n.Name, v.Phase, v.Mode, n.chat.Fold().Head, v.Final, host, v.Term, len(n.chat.Unsettled()), len(w.check.own[n]), v.Problem)
+		out += "  " + n.chat.Debug() + "\n"
 	}
 	return out
 }

@@ -256,8 +256,9 @@ func (n *Node) Crash() {
 		return
 	}
 	n.world.trace(n, "crash", "")
-	if n.busy && n.world.Rand.Float64() >= n.world.Net.LostWrite {
+	if b := n.disk.pending; n.busy && n.world.Rand.Float64() >= n.world.Net.LostWrite {
 		n.disk.commit()
+		n.world.check.settled(n, b)
 	}
 	n.disk.pending = nil
 	n.up, n.busy, n.paused, n.inbox, n.timer = false, false, false, nil, 0
