@@ -151,7 +151,7 @@ func (c *change) applyUpdates() error {
 		if p.from.kind != senderMember || p.from == c.committer || previous == nil || slices.Contains(updated, i) {
 			return fmt.Errorf("update of leaf %d: %w", i, ErrProposal)
 		}
-		if err := c.checkSuccessor(p.Leaf, previous, i, SourceUpdate, ReasonUpdate); err != nil {
+		if err := c.verifySuccessor(p.Leaf, previous, i, SourceUpdate, ReasonUpdate); err != nil {
 			return fmt.Errorf("update of leaf %d: %w", i, err)
 		}
 		if err := c.keys.addLeaf(i, p.Leaf, i.node()); err != nil {
@@ -171,22 +171,28 @@ func (c *change) applyUpdates() error {
 	return nil
 }
 
-// checkSuccessor validates a leaf made inside the group at place i (RFC 9420
-// §7.3). previous is the leaf that it replaces, nil for an external joiner.
-func (c *change) checkSuccessor(l, previous *LeafNode, i LeafIndex, source LeafSource, reason Reason) error {
+// verifySuccessor validates another's leaf made inside the group at place i (RFC
+// 9420 §7.3). previous is the leaf that it replaces, nil for an external joiner.
+func (c *change) verifySuccessor(l, previous *LeafNode, i LeafIndex, source LeafSource, reason Reason) error {
 	if l.Source != source {
 		return fmt.Errorf("leaf source %d: %w", l.Source, ErrLeaf)
 	}
 	if previous != nil && bytes.Equal(l.EncryptionKey, previous.EncryptionKey) {
 		return fmt.Errorf("encryption key was kept: %w", ErrDuplicateKey)
 	}
+	if err := l.verifySignature(c.suite, c.groupID, i); err != nil {
+		return err
+	}
+	return c.checkSuccessor(l, previous, i, reason)
+}
+
+// checkSuccessor is the part of verifySuccessor that also binds leaves which this
+// member makes itself.
+func (c *change) checkSuccessor(l, previous *LeafNode, i LeafIndex, reason Reason) error {
 	if err := l.checkContent(c.suite); err != nil {
 		return err
 	}
 	if err := c.demands.check(l.Capabilities); err != nil {
-		return err
-	}
-	if err := l.verifySignature(c.suite, c.groupID, i); err != nil {
 		return err
 	}
 	return c.policy.admit(Admission{Leaf: l, Reason: reason, Index: i, Previous: previous, GroupID: c.groupID})
@@ -290,7 +296,7 @@ func (c *change) checkMembers() error {
 // admitPath validates the leaf of an update path and that all its keys are new
 // (RFC 9420 §12.4.2). i is the committer's place; previous its old leaf.
 func (c *change) admitPath(i LeafIndex, path *updatePath, previous *LeafNode, reason Reason) error {
-	if err := c.checkSuccessor(path.leaf, previous, i, SourceCommit, reason); err != nil {
+	if err := c.verifySuccessor(path.leaf, previous, i, SourceCommit, reason); err != nil {
 		return fmt.Errorf("path leaf: %w", err)
 	}
 	if err := c.keys.addLeaf(i, path.leaf, nowhere); err != nil {

@@ -143,7 +143,7 @@ func (b *commitBuilder) addPath(leaf, previous *LeafNode, reason Reason) (err er
 	if b.path, err = c.tree.createPath(b.place, leaf, b.signer, c.groupID); err != nil {
 		return err
 	}
-	if err := c.checkSuccessor(leaf, previous, b.place, SourceCommit, reason); err != nil {
+	if err := c.checkSuccessor(leaf, previous, b.place, reason); err != nil {
 		return err
 	}
 	if err := c.tree.checkCredentialTypes(); err != nil {

@@ -359,12 +359,14 @@ func TestVectorsKeySchedule(t *testing.T) {
 
 type pskSecretCase struct {
 	vectorSuite
-	PSKs []struct {
-		ID    hexBytes `json:"psk_id"`
-		PSK   hexBytes `json:"psk"`
-		Nonce hexBytes `json:"psk_nonce"`
-	} `json:"psks"`
-	Secret hexBytes `json:"psk_secret"`
+	PSKs   []pskSecretInput `json:"psks"`
+	Secret hexBytes         `json:"psk_secret"`
+}
+
+type pskSecretInput struct {
+	ID    hexBytes `json:"psk_id"`
+	PSK   hexBytes `json:"psk"`
+	Nonce hexBytes `json:"psk_nonce"`
 }
 
 func TestVectorsPSKSecret(t *testing.T) {

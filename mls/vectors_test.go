@@ -12,7 +12,7 @@ import (
 
 // The vectors are in the formats of test-vectors.md of mlswg/mls-implementations.
 // Those of the working group are looked for beside the project; testdata/vectors
-// holds a small set made by this package (go test -run TestVectors -update), which
+// holds a small set made by this package (go test -run TestWriteVectors -update), which
 // also covers the suites that have no official ones.
 var vectorFolders = []struct{ name, path string }{
 	{"official", "../../shared/mls-vectors"},

@@ -89,22 +89,29 @@ type treeKEMCase struct {
 	Epoch                   uint64   `json:"epoch"`
 	ConfirmedTranscriptHash hexBytes `json:"confirmed_transcript_hash"`
 	RatchetTree             hexBytes `json:"ratchet_tree"`
-	Leaves                  []struct {
-		Index          uint32   `json:"index"`
-		EncryptionPriv hexBytes `json:"encryption_priv"`
-		SignaturePriv  hexBytes `json:"signature_priv"`
-		PathSecrets    []struct {
-			Node   uint32   `json:"node"`
-			Secret hexBytes `json:"path_secret"`
-		} `json:"path_secrets"`
-	} `json:"leaves_private"`
-	UpdatePaths []struct {
-		Sender        uint32     `json:"sender"`
-		UpdatePath    hexBytes   `json:"update_path"`
-		PathSecrets   []hexBytes `json:"path_secrets"`
-		CommitSecret  hexBytes   `json:"commit_secret"`
-		TreeHashAfter hexBytes   `json:"tree_hash_after"`
-	} `json:"update_paths"`
+
+	Leaves      []treeKEMLeaf `json:"leaves_private"`
+	UpdatePaths []treeKEMPath `json:"update_paths"`
+}
+
+type treeKEMLeaf struct {
+	Index          uint32              `json:"index"`
+	EncryptionPriv hexBytes            `json:"encryption_priv"`
+	SignaturePriv  hexBytes            `json:"signature_priv"`
+	PathSecrets    []treeKEMPathSecret `json:"path_secrets"`
+}
+
+type treeKEMPathSecret struct {
+	Node   uint32   `json:"node"`
+	Secret hexBytes `json:"path_secret"`
+}
+
+type treeKEMPath struct {
+	Sender        uint32     `json:"sender"`
+	UpdatePath    hexBytes   `json:"update_path"`
+	PathSecrets   []hexBytes `json:"path_secrets"`
+	CommitSecret  hexBytes   `json:"commit_secret"`
+	TreeHashAfter hexBytes   `json:"tree_hash_after"`
 }
 
 // provisional is the context under which the path secrets of a case are sealed.
@@ -132,7 +139,7 @@ func TestVectorsTreeKEM(t *testing.T) {
 		s := must[*suite](t)(v.CipherSuite.lookup())
 		before := must[*tree](t)(decodeTree(s, v.RatchetTree))
 		rings := v.rings(t, s, before)
-		for _, u := range v.UpdatePaths {
+		for k, u := range v.UpdatePaths {
 			path := must[*updatePath](t)(decodeAll(u.UpdatePath, decodeUpdatePath))
 			equal(t, "update path", encode(path.encode), u.UpdatePath)
 			after := before.clone()
@@ -149,7 +156,9 @@ func TestVectorsTreeKEM(t *testing.T) {
 				equal(t, "commit secret", secret, u.CommitSecret)
 				v.checkPathSecret(t, after, commonAncestor(i, LeafIndex(u.Sender)), u.PathSecrets[i], next)
 			}
-			v.ownPath(t, before, LeafIndex(u.Sender), rings)
+			if k == 0 { // one own path for each tree: they cost much under P-521
+				v.ownPath(t, before, LeafIndex(u.Sender), rings)
+			}
 		}
 	})
 }
@@ -331,22 +340,27 @@ func TestVectorsWelcome(t *testing.T) {
 
 type passiveCase struct {
 	vectorSuite
-	ExternalPSKs []struct {
-		ID  hexBytes `json:"psk_id"`
-		PSK hexBytes `json:"psk"`
-	} `json:"external_psks"`
-	KeyPackage           hexBytes `json:"key_package"`
-	SignaturePriv        hexBytes `json:"signature_priv"`
-	EncryptionPriv       hexBytes `json:"encryption_priv"`
-	InitPriv             hexBytes `json:"init_priv"`
-	Welcome              hexBytes `json:"welcome"`
-	RatchetTree          hexBytes `json:"ratchet_tree"`
-	InitialAuthenticator hexBytes `json:"initial_epoch_authenticator"`
-	Epochs               []struct {
-		Proposals     []hexBytes `json:"proposals"`
-		Commit        hexBytes   `json:"commit"`
-		Authenticator hexBytes   `json:"epoch_authenticator"`
-	} `json:"epochs"`
+	ExternalPSKs         []passivePSK `json:"external_psks"`
+	KeyPackage           hexBytes     `json:"key_package"`
+	SignaturePriv        hexBytes     `json:"signature_priv"`
+	EncryptionPriv       hexBytes     `json:"encryption_priv"`
+	InitPriv             hexBytes     `json:"init_priv"`
+	Welcome              hexBytes     `json:"welcome"`
+	RatchetTree          hexBytes     `json:"ratchet_tree"`
+	InitialAuthenticator hexBytes     `json:"initial_epoch_authenticator"`
+
+	Epochs []passiveEpoch `json:"epochs"`
+}
+
+type passivePSK struct {
+	ID  hexBytes `json:"psk_id"`
+	PSK hexBytes `json:"psk"`
+}
+
+type passiveEpoch struct {
+	Proposals     []hexBytes `json:"proposals"`
+	Commit        hexBytes   `json:"commit"`
+	Authenticator hexBytes   `json:"epoch_authenticator"`
 }
 
 // policy resolves the PSKs of the case: external ones from its list, resumption
