@@ -169,6 +169,13 @@ type PageHead struct {
 	Hash       string `json:"hash"`
 }
 
+// Contact is what a node on this machine may learn of a lobby that takes knocks.
+type Contact struct {
+	PeerID    string   `json:"peer_id"`
+	Device    string   `json:"device"`
+	Addresses []string `json:"addresses"`
+}
+
 // JoinState is how far a join has come.
 type JoinState string
 

@@ -36,7 +36,7 @@ func lookUp(ctx context.Context, address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return contact.dial(), nil
+	return dial(contact), nil
 }
 
 func isLoopback(host string) bool {
@@ -46,7 +46,7 @@ func isLoopback(host string) bool {
 
 // dial is where the node is reached best from this machine: over the loopback,
 // where it listens there.
-func (c Contact) dial() string {
+func dial(c Contact) string {
 	best := ""
 	for _, address := range c.Addresses {
 		if best == "" || strings.Contains(address, "127.0.0.1") && !strings.Contains(best, "127.0.0.1") {

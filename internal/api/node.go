@@ -44,8 +44,4 @@ type Node interface {
 }
 
 // Contact is the tokenless answer of GET /api/v1/contact.
-type Contact struct {
-	PeerID    string   `json:"peer_id"`
-	Device    string   `json:"device"`
-	Addresses []string `json:"addresses"`
-}
+type Contact = demes.Contact

@@ -4820,6 +4820,7 @@ func (x *Hosting) GetTerm() uint64 {
 	return 0
 }
 
+// An ask without a request asks which lobby takes knocks.
 type JoinAsk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       *JoinRequest           `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
@@ -4865,12 +4866,16 @@ func (x *JoinAsk) GetRequest() *JoinRequest {
 }
 
 type JoinAnswer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	State         JoinAnswer_State       `protobuf:"varint,1,opt,name=state,proto3,enum=demes.v1.JoinAnswer_State" json:"state,omitempty"`
-	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"` // why refused
-	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	Base          *Base                  `protobuf:"bytes,4,opt,name=base,proto3" json:"base,omitempty"`
-	Contacts      []*Contact             `protobuf:"bytes,5,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	State    JoinAnswer_State       `protobuf:"varint,1,opt,name=state,proto3,enum=demes.v1.JoinAnswer_State" json:"state,omitempty"`
+	Code     string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"` // why refused
+	Detail   string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Base     *Base                  `protobuf:"bytes,4,opt,name=base,proto3" json:"base,omitempty"`
+	Contacts []*Contact             `protobuf:"bytes,5,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	// The answer to an ask without a request: which lobby takes knocks here.
+	Chat          []byte `protobuf:"bytes,6,opt,name=chat,proto3" json:"chat,omitempty"`
+	Title         string `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`
+	Device        []byte `protobuf:"bytes,8,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4936,6 +4941,27 @@ func (x *JoinAnswer) GetBase() *Base {
 func (x *JoinAnswer) GetContacts() []*Contact {
 	if x != nil {
 		return x.Contacts
+	}
+	return nil
+}
+
+func (x *JoinAnswer) GetChat() []byte {
+	if x != nil {
+		return x.Chat
+	}
+	return nil
+}
+
+func (x *JoinAnswer) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *JoinAnswer) GetDevice() []byte {
+	if x != nil {
+		return x.Device
 	}
 	return nil
 }
@@ -5437,14 +5463,17 @@ const file_demes_proto_rawDesc = "" +
 	"generation\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\":\n" +
 	"\aJoinAsk\x12/\n" +
-	"\arequest\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestR\arequest\"\x8c\x02\n" +
+	"\arequest\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestR\arequest\"\xce\x02\n" +
 	"\n" +
 	"JoinAnswer\x120\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1a.demes.v1.JoinAnswer.StateR\x05state\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\"\n" +
 	"\x04base\x18\x04 \x01(\v2\x0e.demes.v1.BaseR\x04base\x12-\n" +
-	"\bcontacts\x18\x05 \x03(\v2\x11.demes.v1.ContactR\bcontacts\"M\n" +
+	"\bcontacts\x18\x05 \x03(\v2\x11.demes.v1.ContactR\bcontacts\x12\x12\n" +
+	"\x04chat\x18\x06 \x01(\fR\x04chat\x12\x14\n" +
+	"\x05title\x18\a \x01(\tR\x05title\x12\x16\n" +
+	"\x06device\x18\b \x01(\fR\x06device\"M\n" +
 	"\x05State\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\f\n" +
 	"\bKNOCKING\x10\x01\x12\v\n" +
