@@ -36,7 +36,7 @@ func lookUp(ctx context.Context, address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dial(contact), nil
+	return nearest(contact), nil
 }
 
 func isLoopback(host string) bool {
@@ -44,9 +44,9 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// dial is where the node is reached best from this machine: over the loopback,
+// nearest is where the node is reached best from this machine: over the loopback,
 // where it listens there.
-func dial(c Contact) string {
+func nearest(c Contact) string {
 	best := ""
 	for _, address := range c.Addresses {
 		if best == "" || strings.Contains(address, "127.0.0.1") && !strings.Contains(best, "127.0.0.1") {
