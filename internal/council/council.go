@@ -80,7 +80,7 @@ type Config struct {
 	// here plus one.
 	Electors []demes.DeviceID
 	// Council are the first voters, best first; the other electors start as
-	// learners.
+	// learners. A group that goes on from Saved has its own.
 	Council []demes.DeviceID
 	// Sign signs the body of a hand-over note; Verify checks one.
 	Sign   func(body []byte) []byte
@@ -137,9 +137,12 @@ func New(cfg Config, saved *Saved) (*Group, error) {
 	if g.self == 0 || len(cfg.Electors) > MaxElectors {
 		return nil, fmt.Errorf("new group: self must be one of at most %d electors", MaxElectors)
 	}
-	voters, err := g.voterIDs(cfg.Council)
-	if err != nil {
-		return nil, fmt.Errorf("new group: %w", err)
+	var voters []uint64
+	var err error
+	if saved == nil {
+		if voters, err = g.voterIDs(cfg.Council); err != nil {
+			return nil, fmt.Errorf("new group: %w", err)
+		}
 	}
 	if g.log, err = newStorage(saved, voters, len(cfg.Electors)); err != nil {
 		return nil, fmt.Errorf("new group: %w", err)

@@ -148,15 +148,15 @@ func (g *Group) suspects(id uint64) bool {
 	return g.now < g.peers[id-1].suspects
 }
 
-// rank is this device's place among the succession's voters, the suspect left
-// out.
+// rank is this device's place among the succession's voters. The suspect is left
+// out; one that led itself, and is suspected by the others, comes last.
 func (g *Group) rank() int64 {
-	rank := int64(0)
+	rank, wasHost := int64(0), g.election.lastLead == g.self
 	for _, id := range g.election.succession {
-		if id == g.self {
+		if id == g.self && !wasHost {
 			break
 		}
-		if g.isVoter(id) && id != g.election.lastLead {
+		if id != g.self && g.isVoter(id) && id != g.election.lastLead {
 			rank++
 		}
 	}

@@ -234,3 +234,66 @@ func TestBadLinksMoveNoHost(t *testing.T) {
 		}
 	}
 }
+
+func TestAFlappingHostMovesTheHostOnce(t *testing.T) {
+	for seed := range uint64(10) {
+		w := settled(t, seed, 3, 3)
+		for range 60 {
+			w.isolate(1, true)
+			w.run(700)
+			w.isolate(1, false)
+			w.run(300)
+		}
+		w.run(3000)
+		if moves := len(w.check.leaders) - 1; moves > 1 || !w.allFollow() {
+			t.Errorf("seed %d: the host moved %d times in a minute of flapping", seed, moves)
+		}
+	}
+}
+
+func TestFailoverOnLossyLinks(t *testing.T) {
+	var times []int64
+	expected := 0
+	for seed := range uint64(200) {
+		w := settled(t, seed, 5, 5)
+		w.loss = 0.05
+		down := w.now
+		w.node(1).crash(false)
+		if !w.runUntil(10_000, func() bool { h := w.host(); return h != nil && h.n != 1 }) {
+			t.Fatalf("seed %d: no host after 10 s", seed)
+		}
+		times = append(times, w.now-down)
+		if w.host().n == 2 {
+			expected++
+		}
+	}
+	slices.Sort(times)
+	t.Logf("5 %% loss: new host after p50 %d ms, p99 %d ms, max %d ms; the expected one in %d of 200", times[100], times[198], times[199], expected)
+	if times[198] > 3000 || expected < 190 {
+		t.Errorf("p99 %d ms, the expected successor in %d of 200", times[198], expected)
+	}
+}
+
+func TestFactsOfAGroup(t *testing.T) {
+	w := settled(t, 1, 5, 3)
+	host, follower := w.node(1).group, w.node(2).group
+	if !host.Active() || host.LastHeard() != host.now || follower.LastHeard() < w.now-200 {
+		t.Errorf("heard %d and %d, now %d", host.LastHeard(), follower.LastHeard(), w.now)
+	}
+	if host.Match(testDevice(2)) != host.LastIndex() || follower.Match(testDevice(1)) != 0 || host.CaughtUp(testDevice(9)) || !host.CaughtUp(testDevice(4)) {
+		t.Errorf("match %d of %d", host.Match(testDevice(2)), host.LastIndex())
+	}
+	host.SetDelta(10)
+	if host.election.delta != DefaultDelta {
+		t.Error("δ below its bound")
+	}
+	if host.SetDelta(60_000); host.election.delta != maxDelta {
+		t.Error("δ above its bound")
+	}
+	if err := host.Handover(w.clock(), testDevice(3)); err != nil {
+		t.Fatal(err)
+	}
+	if to, under := host.HandingOver(); to != testDevice(3) || !under {
+		t.Errorf("handing over to %v, %v", to.Short(), under)
+	}
+}

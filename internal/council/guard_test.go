@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -69,36 +70,46 @@ func note(signer, to int, term uint64, change func(*wire.HandoverBody)) *wire.Ha
 	return &wire.Handover{Body: raw, Device: device[:], Signature: testSign(device)(raw)}
 }
 
-func TestGuardRefuses(t *testing.T) {
-	change := func(cc *pb.ConfChangeV2) string { return string(encode(cc)) }
-	single := func(kind pb.ConfChangeType, id uint64) *pb.ConfChangeSingle {
-		return &pb.ConfChangeSingle{Type: kind.Enum(), NodeId: &id}
-	}
-	joint := pb.ConfChangeTransitionJointImplicit.Enum()
-	appended := func(kind pb.EntryType, data string) func(last uint64) *pb.Message {
-		return func(last uint64) *pb.Message {
-			m := message(pb.MsgApp, 1, 2, 2)
-			m.Index, m.LogTerm, m.Entries = &last, new(uint64(2)), []*pb.Entry{entry(last+1, 2, kind, data)}
-			return m
+// hostile is a message that no correct elector sends; last is the victim's last
+// index.
+type hostile struct {
+	name string
+	from int
+	m    func(last uint64) *pb.Message
+	note *wire.Handover
+}
+
+// with is a message with the fields of a good one, spoiled by more.
+func with(kind pb.MessageType, from, term uint64, more func(m *pb.Message, last uint64)) func(uint64) *pb.Message {
+	return func(last uint64) *pb.Message {
+		m := message(kind, from, 2, term)
+		m.Index, m.LogTerm = &last, new(uint64(2))
+		if more != nil {
+			more(m, last)
 		}
+		return m
 	}
-	with := func(kind pb.MessageType, from, term uint64, more func(m *pb.Message, last uint64)) func(uint64) *pb.Message {
-		return func(last uint64) *pb.Message {
-			m := message(kind, from, 2, term)
-			m.Index, m.LogTerm = &last, new(uint64(2))
-			if more != nil {
-				more(m, last)
-			}
-			return m
-		}
+}
+
+// appended is an append of one entry by the host.
+func appended(kind pb.EntryType, data string) func(last uint64) *pb.Message {
+	return with(pb.MsgApp, 1, 2, func(m *pb.Message, last uint64) {
+		m.Entries = []*pb.Entry{entry(last+1, 2, kind, data)}
+	})
+}
+
+func transfer(m *pb.Message, _ uint64) { m.Context = []byte("CampaignTransfer") }
+
+func changeOf(transition *pb.ConfChangeTransition, kinds ...pb.ConfChangeType) string {
+	cc := &pb.ConfChangeV2{Transition: transition}
+	for i, kind := range kinds {
+		cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: kind.Enum(), NodeId: new(uint64(i) + 1)})
 	}
-	transfer := func(m *pb.Message, _ uint64) { m.Context = []byte("CampaignTransfer") }
-	for _, c := range []struct {
-		name string
-		from int
-		m    func(last uint64) *pb.Message
-		note *wire.Handover
-	}{
+	return string(encode(cc))
+}
+
+func hostileSenders() []hostile {
+	return []hostile{
 		{"a stranger", 9, with(pb.MsgApp, 9, 2, nil), nil},
 		{"somebody who claims to be the host", 3, with(pb.MsgApp, 1, 2, nil), nil},
 		{"a message to somebody else", 1, func(uint64) *pb.Message { return message(pb.MsgHeartbeat, 1, 3, 2) }, nil},
@@ -115,6 +126,11 @@ func TestGuardRefuses(t *testing.T) {
 		{"a type that does not exist", 3, with(pb.MessageType(77), 3, 2, nil), nil},
 		{"a second leader of the term: beat", 3, with(pb.MsgHeartbeat, 3, 2, nil), nil},
 		{"a second leader of the term: append", 3, with(pb.MsgApp, 3, 2, nil), nil},
+	}
+}
+
+func hostileVotes() []hostile {
+	return []hostile{
 		{"a vote forced without a note", 3, with(pb.MsgVote, 3, 3, transfer), nil},
 		{"a vote forced with a note for another", 3, with(pb.MsgVote, 3, 3, transfer), note(1, 2, 2, nil)},
 		{"a vote forced with one's own note", 3, with(pb.MsgVote, 3, 3, transfer), note(3, 3, 2, nil)},
@@ -128,6 +144,13 @@ func TestGuardRefuses(t *testing.T) {
 		{"campaign now, with another's note", 1, with(pb.MsgTimeoutNow, 1, 2, nil), note(1, 3, 2, nil)},
 		{"a vote for an empty log", 3, with(pb.MsgVote, 3, 3, func(m *pb.Message, _ uint64) { m.Index = nil }), nil},
 		{"a vote for a log of the future", 3, with(pb.MsgVote, 3, 3, func(m *pb.Message, _ uint64) { m.LogTerm = new(uint64(3)) }), nil},
+	}
+}
+
+func hostileAppends() []hostile {
+	joint := pb.ConfChangeTransitionJointImplicit.Enum()
+	voter, learner := pb.ConfChangeAddNode, pb.ConfChangeAddLearnerNode
+	return []hostile{
 		{"entries with a gap", 1, with(pb.MsgApp, 1, 2, func(m *pb.Message, last uint64) { m.Entries = []*pb.Entry{entry(last+2, 2, 0, "x")} }), nil},
 		{"entries of a later term", 1, with(pb.MsgApp, 1, 2, func(m *pb.Message, last uint64) { m.Entries = []*pb.Entry{entry(last+1, 3, 0, "x")} }), nil},
 		{"entries of falling terms", 1, with(pb.MsgApp, 1, 2, func(m *pb.Message, last uint64) { m.Entries = []*pb.Entry{entry(last+1, 1, 0, "x")} }), nil},
@@ -136,14 +159,15 @@ func TestGuardRefuses(t *testing.T) {
 		{"an old change of the council", 1, appended(pb.EntryConfChange, "x"), nil},
 		{"an entry of no type", 1, appended(pb.EntryType(9), "x"), nil},
 		{"a garbled change of the council", 1, appended(pb.EntryConfChangeV2, "\xff\xff"), nil},
-		{"a change to nobody", 1, appended(pb.EntryConfChangeV2, change(&pb.ConfChangeV2{Transition: joint, Changes: []*pb.ConfChangeSingle{
-			single(pb.ConfChangeAddLearnerNode, 1), single(pb.ConfChangeAddLearnerNode, 2), single(pb.ConfChangeAddLearnerNode, 3)}})), nil},
-		{"a change to a stranger", 1, appended(pb.EntryConfChangeV2, change(&pb.ConfChangeV2{Transition: joint, Changes: []*pb.ConfChangeSingle{
-			single(pb.ConfChangeAddNode, 1), single(pb.ConfChangeAddNode, 2), single(pb.ConfChangeAddNode, 7)}})), nil},
-		{"a change that removes", 1, appended(pb.EntryConfChangeV2, change(&pb.ConfChangeV2{Transition: joint, Changes: []*pb.ConfChangeSingle{
-			single(pb.ConfChangeAddNode, 1), single(pb.ConfChangeRemoveNode, 2), single(pb.ConfChangeAddNode, 3)}})), nil},
-		{"a change without a joint phase", 1, appended(pb.EntryConfChangeV2, change(&pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{
-			single(pb.ConfChangeAddNode, 1)}})), nil},
+		{"a change to nobody", 1, appended(pb.EntryConfChangeV2, changeOf(joint, learner, learner, learner)), nil},
+		{"a change to a stranger", 1, appended(pb.EntryConfChangeV2, changeOf(joint, voter, voter, voter, voter)), nil},
+		{"a change that removes", 1, appended(pb.EntryConfChangeV2, changeOf(joint, voter, pb.ConfChangeRemoveNode, voter)), nil},
+		{"a change without a joint phase", 1, appended(pb.EntryConfChangeV2, changeOf(nil, voter)), nil},
+	}
+}
+
+func hostileOthers() []hostile {
+	return []hostile{
 		{"an acknowledgement of what was never sent", 3, with(pb.MsgAppResp, 3, 2, func(m *pb.Message, last uint64) { m.Index = new(last + 5) }), nil},
 		{"a hint beyond its index", 3, with(pb.MsgAppResp, 3, 2, func(m *pb.Message, last uint64) { m.Reject, m.RejectHint = new(true), new(last+5) }), nil},
 		{"a beat with a context", 1, with(pb.MsgHeartbeat, 1, 2, func(m *pb.Message, _ uint64) { m.Context = []byte("x") }), nil},
@@ -162,7 +186,11 @@ func TestGuardRefuses(t *testing.T) {
 		}), nil},
 		{"a snapshot of a later term", 1, with(pb.MsgSnap, 1, 2, func(m *pb.Message, _ uint64) { m.Snapshot = snapshot(50, 3, &pb.ConfState{Voters: []uint64{1, 2, 3}}) }), nil},
 		{"a snapshot of nothing", 1, with(pb.MsgSnap, 1, 2, nil), nil},
-	} {
+	}
+}
+
+func TestGuardRefuses(t *testing.T) {
+	for _, c := range slices.Concat(hostileSenders(), hostileVotes(), hostileAppends(), hostileOthers()) {
 		t.Run(c.name, func(t *testing.T) {
 			x := victim(t)
 			hard, last := string(encode(x.group.log.hard)), x.group.LastIndex()
