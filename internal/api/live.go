@@ -51,10 +51,27 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Log.Debug("a live socket was not accepted", "error", err)
 		return
 	}
-	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(maxLiveInput)
 	// The request's context means nothing once the connection is taken over.
-	s.feed(conn.CloseRead(context.Background()), conn, r.URL.Query().Get("run"), since)
+	gone, leave := context.WithCancel(context.Background())
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		defer leave()
+		hear(conn)
+	}()
+	s.feed(gone, conn, r.URL.Query().Get("run"), since)
+	_ = conn.CloseNow()
+	<-heard
+}
+
+// hear waits for the client to go, which also answers its pings. It has nothing
+// to say, so that whatever it says ends the socket. (Conn.CloseRead does the
+// same and then waits 15 seconds for itself.)
+func hear(conn *websocket.Conn) {
+	conn.SetReadLimit(maxLiveInput)
+	if _, _, err := conn.Reader(context.Background()); err == nil {
+		farewell(conn, websocket.StatusPolicyViolation, "clients say nothing here")
+	}
 }
 
 // liveRequest reads a request for live events, and says what is wrong before
