@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/api/apitest"
 )
 
 func TestChatFromLobbyToMessages(t *testing.T) {
@@ -42,9 +43,9 @@ func TestChatFromLobbyToMessages(t *testing.T) {
 		{method: "POST", path: in + "/read", body: `{"position":2}`},
 		{method: "POST", path: in + "/handover"},
 		{method: "POST", path: in + "/handover", body: `{}`},
-		{method: "POST", path: in + "/handover", body: `{"device":"` + otherPeer.String() + `"}`},
-		{method: "POST", path: in + "/knocks/" + otherPeer.String(), body: `{"admit":false}`},
-		{method: "DELETE", path: in + "/members/" + otherPeer.String()},
+		{method: "POST", path: in + "/handover", body: `{"device":"` + apitest.Other.String() + `"}`},
+		{method: "POST", path: in + "/knocks/" + apitest.Other.String(), body: `{"admit":false}`},
+		{method: "DELETE", path: in + "/members/" + apitest.Other.String()},
 		{method: "POST", path: in + "/leave"},
 	} {
 		want(t, s, 202, call, nil)
@@ -119,7 +120,7 @@ func TestInvitesAndJoins(t *testing.T) {
 		if status.State != demes.JoinConnecting || status.Tried == nil {
 			t.Errorf("join says %+v", status)
 		}
-		if last := node.joined[len(node.joined)-1]; last != asked {
+		if last := node.Joined[len(node.Joined)-1]; last != asked {
 			t.Errorf("the node was asked for %q, want %q", last, asked)
 		}
 	}
@@ -133,9 +134,9 @@ func TestKnockAtAPortOfThisMachine(t *testing.T) {
 	_, lobby, address := liveServer(t)
 	join := ask{method: "POST", path: "joins", body: `{"address":"` + address + `"}`}
 	refused(t, s, 409, codeNoLobby, join)
-	lobby.lobby = true
+	lobby.Lobby = true
 	want(t, s, 202, join, nil)
-	if got, wanted := node.joined[0], "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWfake as "; got != wanted {
+	if got, wanted := node.Joined[0], "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWfake as "; got != wanted {
 		t.Errorf("knocks at %q, want %q", got, wanted)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
@@ -159,7 +160,7 @@ func TestNodeAndName(t *testing.T) {
 
 func TestShutdownIsAskedFor(t *testing.T) {
 	asked := make(chan bool, 1)
-	s := New(Config{Node: newFakeNode(), Port: testPort, Token: testToken, Shutdown: func() { asked <- true }})
+	s := New(Config{Node: apitest.NewNode(), Port: testPort, Token: testToken, Shutdown: func() { asked <- true }})
 	defer s.Close()
 	refused(t, s, 405, codeMethod, ask{path: "shutdown"})
 	if len(asked) != 0 {
@@ -170,7 +171,7 @@ func TestShutdownIsAskedFor(t *testing.T) {
 }
 
 func TestFaultsOnlyWhenTurnedOn(t *testing.T) {
-	off := New(Config{Node: newFakeNode(), Port: testPort, Token: testToken})
+	off := New(Config{Node: apitest.NewNode(), Port: testPort, Token: testToken})
 	defer off.Close()
 	refused(t, off, 404, codeFaultsOff, ask{path: "faults"})
 	refused(t, off, 404, codeFaultsOff, ask{method: "PUT", path: "faults", body: `{"links":[]}`})
@@ -181,10 +182,10 @@ func TestFaultsOnlyWhenTurnedOn(t *testing.T) {
 	if set.Links == nil {
 		t.Error("no faults are null, want an empty list")
 	}
-	body := `{"links":[{"peer":"*","delay_ms":20.5,"loss":0.1},{"peer":"` + otherPeer.String() + `","cut":true}]}`
+	body := `{"links":[{"peer":"*","delay_ms":20.5,"loss":0.1},{"peer":"` + apitest.Other.String() + `","cut":true}]}`
 	want(t, s, 200, ask{method: "PUT", path: "faults", body: body}, &set)
-	if len(node.faults) != 2 || !node.faults[1].Cut || node.faults[0].DelayMs != 20.5 || len(set.Links) != 2 {
-		t.Errorf("node has faults %+v, answer %+v", node.faults, set)
+	if len(node.Faults(t.Context())) != 2 || !node.Faults(t.Context())[1].Cut || node.Faults(t.Context())[0].DelayMs != 20.5 || len(set.Links) != 2 {
+		t.Errorf("node has faults %+v, answer %+v", node.Faults(t.Context()), set)
 	}
 }
 
@@ -192,13 +193,13 @@ func TestErrorsOfTheNodeBecomeProblems(t *testing.T) {
 	s, node := newTestServer(t)
 	chat := started(t, s)
 	for code, status := range statuses {
-		node.fail = fmt.Errorf("send: %w", &demes.Error{Code: code, Title: "T", Detail: "D", Cause: fmt.Errorf("secret cause")})
+		node.Fail = fmt.Errorf("send: %w", &demes.Error{Code: code, Title: "T", Detail: "D", Cause: fmt.Errorf("secret cause")})
 		p := refused(t, s, status, code, ask{path: "chats/" + chat})
 		if text, _ := json.Marshal(p); strings.Contains(string(text), "secret") {
 			t.Errorf("%s shows its cause: %s", code, text)
 		}
 	}
-	node.fail = fmt.Errorf("secret internals")
+	node.Fail = fmt.Errorf("secret internals")
 	p := refused(t, s, 500, demes.CodeInternal, ask{path: "chats/" + chat})
 	if strings.Contains(p.Detail+p.Title, "secret") {
 		t.Errorf("an error without a code is shown: %+v", p)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/api/apitest"
 )
 
 var badIDs = []string{
@@ -33,8 +34,8 @@ func TestIDsThatNameNothing(t *testing.T) {
 			{method: "POST", path: "chats/" + id + "/typing"}, {method: "POST", path: "chats/" + id + "/invites"},
 			{method: "POST", path: "chats/" + id + "/read", body: `{"position":1}`},
 			{method: "POST", path: "chats/" + id + "/handover"}, {method: "POST", path: "chats/" + id + "/messages", body: `{"text":"x"}`},
-			{method: "POST", path: "chats/" + id + "/knocks/" + otherPeer.String(), body: `{"admit":true}`},
-			{method: "DELETE", path: "chats/" + id + "/members/" + otherPeer.String()},
+			{method: "POST", path: "chats/" + id + "/knocks/" + apitest.Other.String(), body: `{"admit":true}`},
+			{method: "DELETE", path: "chats/" + id + "/members/" + apitest.Other.String()},
 		} {
 			refused(t, s, 404, demes.CodeUnknownChat, a)
 		}
@@ -68,7 +69,7 @@ func withBodies(chat string) []ask {
 		{method: "PATCH", path: "node"}, {method: "POST", path: "session"}, {method: "POST", path: "chats"}, {method: "POST", path: "joins"},
 		{method: "PUT", path: "faults"}, {method: "POST", path: "chats/" + chat + "/messages"}, {method: "POST", path: "chats/" + chat + "/read"},
 		{method: "POST", path: "chats/" + chat + "/invites"}, {method: "POST", path: "chats/" + chat + "/handover"},
-		{method: "POST", path: "chats/" + chat + "/knocks/" + otherPeer.String()},
+		{method: "POST", path: "chats/" + chat + "/knocks/" + apitest.Other.String()},
 	}
 }
 
@@ -85,7 +86,7 @@ func TestFieldsOfTheWrongType(t *testing.T) {
 		"POST " + in + "/read":     {"position:integer"},
 		"POST " + in + "/invites":  {"uses:integer?", "expires_in_s:integer?"},
 		"POST " + in + "/handover": {"device:string?"},
-		"POST " + in + "/knocks/" + otherPeer.String(): {"admit:boolean"},
+		"POST " + in + "/knocks/" + apitest.Other.String(): {"admit:boolean"},
 		"PUT faults": {"links:array"},
 	} {
 		method, path, _ := strings.Cut(path, " ")
@@ -118,7 +119,7 @@ func TestValuesOutOfRange(t *testing.T) {
 	chat := started(t, s)
 	in := "chats/" + chat
 	key := func(k string) map[string]string { return map[string]string{"Idempotency-Key": k} }
-	device := otherPeer.String()
+	device := apitest.Other.String()
 	for _, a := range []ask{
 		{method: "PATCH", path: "node", body: `{"name":""}`}, {method: "PATCH", path: "node", body: `{"name":" \t "}`},
 		{method: "PATCH", path: "node", body: `{"name":"a\nb"}`}, {method: "PATCH", path: "node", body: `{"name":"a\u0000b"}`},
@@ -206,7 +207,7 @@ func TestMethodsThatACallDoesNotTake(t *testing.T) {
 		"node": "GET HEAD PATCH", "chats": "GET HEAD POST", "chats/" + chat: "GET HEAD", "chats/" + chat + "/start": "POST",
 		"chats/" + chat + "/leave": "POST", "chats/" + chat + "/typing": "POST", "chats/" + chat + "/read": "POST",
 		"chats/" + chat + "/invites": "POST", "chats/" + chat + "/messages": "GET HEAD POST", "chats/" + chat + "/handover": "POST",
-		"chats/" + chat + "/knocks/" + otherPeer.String(): "POST", "chats/" + chat + "/members/" + otherPeer.String(): "DELETE",
+		"chats/" + chat + "/knocks/" + apitest.Other.String(): "POST", "chats/" + chat + "/members/" + apitest.Other.String(): "DELETE",
 		"joins": "POST", "joins/x": "GET HEAD", "faults": "GET HEAD PUT", "shutdown": "POST", "session": "POST", "contact": "GET HEAD",
 		"live": "GET HEAD", "openapi.json": "GET HEAD", "/healthz": "GET HEAD", "/metrics": "GET HEAD", "/debug/pprof/": "GET HEAD",
 		"/": "GET HEAD", "/assets/app.js": "GET HEAD",

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/api/apitest"
 )
 
 func TestHostsThatAreNotThisNode(t *testing.T) {
@@ -94,7 +95,7 @@ func TestTokensThatAreWrong(t *testing.T) {
 
 func TestCodesWorkOnceAndFor60Seconds(t *testing.T) {
 	now := time.Unix(1000, 0)
-	s := New(Config{Node: newFakeNode(), Port: testPort, Token: testToken, Now: func() time.Time { return now }})
+	s := New(Config{Node: apitest.NewNode(), Port: testPort, Token: testToken, Now: func() time.Time { return now }})
 	defer s.Close()
 	enter := func(code string) ask {
 		return ask{method: "POST", path: "session", token: "-", body: `{"code":"` + code + `"}`,
@@ -125,7 +126,7 @@ func TestCodesWorkOnceAndFor60Seconds(t *testing.T) {
 func TestContactIsForProgramsOfThisMachine(t *testing.T) {
 	s, node := newTestServer(t)
 	refused(t, s, 404, codeNoLobby, ask{path: "contact", token: "-"})
-	node.lobby = true
+	node.Lobby = true
 	var contact Contact
 	want(t, s, 200, ask{path: "contact", token: "-"}, &contact)
 	if contact.PeerID != "12D3KooWfake" || len(contact.Addresses) != 2 {
@@ -135,7 +136,7 @@ func TestContactIsForProgramsOfThisMachine(t *testing.T) {
 		"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1",
 	} {
 		for _, lobby := range []bool{true, false} {
-			node.lobby = lobby
+			node.Lobby = lobby
 			refused(t, s, 403, codeOrigin, ask{path: "contact", header: map[string]string{name: value}})
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/api/apitest"
 )
 
 func TestPortsOfBothLoopbacks(t *testing.T) {
@@ -75,7 +76,7 @@ func TestServingEndsWhenAListenerBreaks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Config{Node: newFakeNode(), Port: port, Token: testToken})
+	s := New(Config{Node: apitest.NewNode(), Port: port, Token: testToken})
 	ended := make(chan error)
 	go func() { ended <- s.Serve(context.Background(), listeners, time.Second) }()
 	if res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(port) + "/healthz"); err != nil {

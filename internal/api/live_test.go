@@ -18,16 +18,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/api/apitest"
 )
 
 // liveServer serves on a free port of both loopbacks until the test ends.
-func liveServer(t *testing.T) (*Server, *fakeNode, string) {
+func liveServer(t *testing.T) (*Server, *apitest.Node, string) {
 	t.Helper()
 	listeners, port, err := Listen(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := newFakeNode()
+	node := apitest.NewNode()
 	s := New(Config{Node: node, UI: testPage, Port: port, Token: testToken, Faults: true})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
@@ -95,17 +96,17 @@ func expect(t *testing.T, conn *websocket.Conn, words ...string) {
 
 func TestLiveEventsResume(t *testing.T) {
 	_, node, address := liveServer(t)
-	node.publish(demes.LiveEvent{Type: "message"})
+	node.Publish(demes.LiveEvent{Type: "message"})
 	first := follow(t, address, "")
 	expect(t, first, "hello@1")
-	node.publish(demes.LiveEvent{Type: "settled"})
+	node.Publish(demes.LiveEvent{Type: "settled"})
 	expect(t, first, "settled@2")
 	expect(t, follow(t, address, "?since=0&run=run-1"), "hello@2", "message@1", "settled@2")
 	expect(t, follow(t, address, "?since=1&run=run-1"), "hello@2", "settled@2")
 	expect(t, follow(t, address, "?since=1"), "hello@2", "settled@2")
 	late := follow(t, address, "?since=1&run=another")
 	expect(t, late, "reset@2")
-	node.publish(demes.LiveEvent{Type: "host"})
+	node.Publish(demes.LiveEvent{Type: "host"})
 	expect(t, late, "host@3")
 }
 
@@ -186,12 +187,7 @@ func TestSlowReadersAreDropped(t *testing.T) {
 	_, node, address := liveServer(t)
 	conn := follow(t, address, "")
 	expect(t, conn, "hello@0")
-	node.mu.Lock() // as if the reader had not read for long
-	for out := range node.watchers {
-		delete(node.watchers, out)
-		close(out)
-	}
-	node.mu.Unlock()
+	node.DropReaders()
 	if code := closedWith(t, conn); code != websocket.StatusTryAgainLater {
 		t.Errorf("closed with %v, want try again later", code)
 	}
@@ -220,7 +216,7 @@ func TestTooManyLiveSockets(t *testing.T) {
 	if _, res, err := dial(t, address, "", nil); err == nil || res.StatusCode != http.StatusTooManyRequests {
 		t.Fatalf("socket %d: %v, want status 429", maxLive+1, err)
 	}
-	node.publish(demes.LiveEvent{Type: "message"})
+	node.Publish(demes.LiveEvent{Type: "message"})
 	expect(t, open[maxLive-1], "hello@0", "message@1")
 }
 
@@ -259,10 +255,8 @@ func TestManySocketsAndCallsLeaveNoGoroutine(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
-	node.mu.Lock()
-	defer node.mu.Unlock()
-	if len(node.watchers) > 1 {
-		t.Errorf("%d listeners are left at the node, want 1", len(node.watchers))
+	if node.Readers() > 1 {
+		t.Errorf("%d listeners are left at the node, want 1", node.Readers())
 	}
 }
 

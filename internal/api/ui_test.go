@@ -3,6 +3,8 @@ package api
 import (
 	"strings"
 	"testing"
+
+	"github.com/demes-chat/demes/internal/api/apitest"
 )
 
 func TestPageAndItsHeaders(t *testing.T) {
@@ -50,7 +52,7 @@ func TestCallsAreNeverCachedOrFramed(t *testing.T) {
 }
 
 func TestServerWithoutAPage(t *testing.T) {
-	s := New(Config{Node: newFakeNode(), Port: testPort, Token: testToken})
+	s := New(Config{Node: apitest.NewNode(), Port: testPort, Token: testToken})
 	defer s.Close()
 	p := refused(t, s, 404, codeNotFound, ask{path: "/"})
 	if !strings.Contains(p.Title, "no user interface") {
