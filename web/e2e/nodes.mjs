@@ -64,7 +64,6 @@ export async function fakeNodes(scene, names, port = 4310) {
   const run = fileURLToPath(new URL('../fake/run.mjs', import.meta.url))
   const args = [run, '--scene', scene, '--nodes', String(names.length), '--port', String(port)]
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  process.once('exit', () => child.kill())
   const found = await addresses(child, names.length, 'the simulated group')
   const urls = Object.fromEntries(names.map((name, at) => [name, found[at]]))
   const say = (line) => child.stdin.write(line + '\n')
@@ -73,6 +72,6 @@ export async function fakeNodes(scene, names, port = 4310) {
     say,
     needsAdmission: true,
     kill: (name) => say(`kill ${name}`),
-    close: () => child.kill(),
+    close: () => child.kill('SIGKILL'),
   }
 }

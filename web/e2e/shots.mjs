@@ -62,7 +62,7 @@ const SHOTS = {
       await openChat(page)
       await page.getByRole('log').getByText('See you there').waitFor()
       for (const name of ['bob', 'carol', 'dmitri']) nodes.say(`away ${name}`)
-      await page.getByText(/^Waiting for/).first().waitFor()
+      await page.locator('.banner-warn').waitFor()
       await pause(900)
       nodes.say('say Esra The train is late, 20 minutes')
       await page.getByLabel('Message', { exact: true }).fill('No hurry. I hold a seat for everybody.')
@@ -81,7 +81,7 @@ const SHOTS = {
       await page.keyboard.press('Enter')
     },
   },
-  leave: { scene: 'chat', who: 'alice', act: async (page) => { await openChat(page); await page.getByRole('button', { name: 'More' }).click(); await page.getByText('Leave the chat').click(); await page.getByText('Stay').waitFor() } },
+  leave: { scene: 'chat', who: 'alice', act: async (page) => { await openChat(page); await page.getByRole('button', { name: 'More' }).click(); await page.getByText('Leave the chat').click(); await page.getByRole('button', { name: 'Stay' }).waitFor() } },
 }
 
 const browser = await launch()

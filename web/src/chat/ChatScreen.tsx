@@ -73,7 +73,7 @@ export function ChatScreen({ room }: { room: Room }) {
         )}
       </main>
       {panel.beside && panel.open && (
-        <aside className="panel" aria-label="Members and host" data-region tabIndex={-1}>{content}</aside>
+        <aside className="panel" aria-label="Members and host" data-region tabIndex={0}>{content}</aside>
       )}
       {!panel.beside && (
         <Dialog open={panel.open} onClose={panel.close} title="Members and host" shape="side">{content}</Dialog>

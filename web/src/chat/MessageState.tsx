@@ -1,4 +1,5 @@
 import type { Chat, Message, MessageState as State } from '../api/types'
+import { useSession } from '../shell/context'
 import { Icon, type IconName } from '../ui/Icon'
 import { Name } from '../ui/Name'
 import { Popover } from '../ui/Popover'
@@ -8,7 +9,7 @@ const ICONS: Record<State, IconName> = { pending: 'clock', sent: 'sent', settled
 const MEANING: Record<State, string> = {
   pending: 'Only this computer has it. It goes out by itself as soon as somebody can be reached.',
   sent: 'Others hold it. Its place in the order is not settled yet.',
-  settled: 'It has its place for good, also if the host goes away now.',
+  settled: 'It has its number in the one order that everybody has, also if the host goes away now.',
   failed: 'The chat did not take it.',
 }
 
@@ -41,6 +42,7 @@ interface MessageStateProps {
 
 /** How far a message has come, in a word; a click tells who holds it. */
 export function MessageState({ message, chat, names, me }: MessageStateProps) {
+  const session = useSession()
   const { state } = message
   const mine = message.author.device === me
   const held = state === 'pending' || state === 'failed' ? '' : ` · ${message.held_by} of ${message.members}`
@@ -48,6 +50,7 @@ export function MessageState({ message, chat, names, me }: MessageStateProps) {
   if (words === '') return null
   return (
     <Popover
+      onOpen={() => session.refresh(chat.id)}
       title={state === 'failed' ? (message.problem?.title ?? 'Failed') : `${state[0]?.toUpperCase()}${state.slice(1)}`}
       trigger={
         <button type="button" className={`state state-${state}`}>

@@ -9,7 +9,8 @@ const ICONS: Record<Notice['kind'], IconName> = {
 }
 
 function words(notice: Notice, say: (device: Device | null) => string, me: string): string {
-  const hosts = notice.host?.device === me ? 'you host now' : `${say(notice.host)} hosts now`
+  const verb = notice.relay === true ? 'relay' : 'host'
+  const hosts = notice.host?.device === me ? `you ${verb} now` : `${say(notice.host)} ${verb}s now`
   switch (notice.kind) {
     case 'started':
       return notice.host === null ? 'The chat has started' : `The chat has started; ${hosts}`

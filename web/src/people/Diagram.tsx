@@ -22,13 +22,15 @@ function Spot({ place, name, me, named }: { place: Place; name: string; me: stri
   const { member, host, rank } = place
   const look = `radial-spot${host ? ' radial-host' : ''}${member.online ? '' : ' radial-away'}${member.device === me ? ' radial-me' : ''}`
   const size = host ? 21 : 14
+  // Above the middle the name stands above, clear of the line to the host.
+  const above = !host && place.y < MIDDLE - size
   return (
     <g className={look} style={{ transform: `translate(${place.x}px, ${place.y}px)` }}>
       <circle className="radial-disc" r={size} />
       {host && <path className="radial-crown" d="M-9 6.5L-10.5-5-5-1.2 0-9 5-1.2 10.5-5 9 6.5z" />}
       {rank !== null && <text className="radial-rank" y="5">{rank}</text>}
       {!host && rank === null && <path className="radial-cross" d="M-4-4L4 4M4-4L-4 4" />}
-      {named && <text className="radial-name" y={size + 14}>{member.device === me ? `${short(name)} (you)` : short(name)}</text>}
+      {named && <text className="radial-name" y={above ? -size - 7 : size + 14}>{member.device === me ? `${short(name)} (you)` : short(name)}</text>}
     </g>
   )
 }

@@ -1,9 +1,11 @@
 import type { Chat, Member } from '../api/types'
 import { delay } from '../text/time'
 import { Avatar } from '../ui/Avatar'
-import { Icon } from '../ui/Icon'
 import { Name } from '../ui/Name'
 import { ranks } from './radial'
+
+/** What members hold is told now and then: who is only a few messages behind is not behind. */
+const BEHIND_LIMIT = 20
 
 interface MembersProps {
   chat: Chat
@@ -37,11 +39,10 @@ function OneMember({ member, chat, name, me }: { member: Member; chat: Chat; nam
       <span className="member-words">
         <span className="member-name">
           <Name you={you}>{name}</Name>
-          {member.device === chat.host?.device && <Icon name="crown" className="host-sign" />}
         </span>
         <span className="hint">
           {presence(member, you)}
-          {behind > 0 && chat.phase === 'live' && ` · ${behind} behind`}
+          {behind > BEHIND_LIMIT && chat.phase === 'live' && ` · ${behind} behind`}
         </span>
       </span>
       <span className="tags">

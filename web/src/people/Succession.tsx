@@ -28,7 +28,7 @@ function Why({ chat, names, me }: SuccessionProps) {
   return (
     <p>
       <bdi><strong>{name}</strong></bdi> {host.device === me ? 'host' : 'hosts'}
-      {score !== null && best && <>: its ways to all others add up to {delay(score)}, the least of all</>}.
+      {score !== null && best && <>: {host.device === me ? 'your' : 'its'} ways to all others add up to {delay(score)}, the least of all</>}.
     </p>
   )
 }

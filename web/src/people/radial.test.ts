@@ -28,11 +28,12 @@ it('numbers the line behind the host', () => {
   expect(radial(group).places.map((place) => place.rank)).toEqual([null, 1, 2, 3])
 })
 
+function direction(host: string): number {
+  const place = find(radial({ ...group, host: who(host) }), 'dora')
+  return Math.atan2(place.y - SIZE / 2, place.x - SIZE / 2)
+}
+
 it('keeps everybody else in the same direction when the host changes', () => {
-  const direction = (host: string) => {
-    const place = find(radial({ ...group, host: who(host) }), 'dora')
-    return Math.atan2(place.y - SIZE / 2, place.x - SIZE / 2)
-  }
   expect(direction('bob')).toBeCloseTo(direction('alice'))
 })
 

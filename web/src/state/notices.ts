@@ -40,7 +40,7 @@ function hostNotice(change: Change): Notice | null {
   const old = room.lastHost
   if (next.phase !== 'live' || next.host === null || old === null || next.host.device === old.device) return null
   const gapMs = room.hostlessSince === null ? undefined : at - room.hostlessSince
-  return { ...notice(change, reasonOf(next, old), old, next.host, gapMs), text: change.text }
+  return { ...notice(change, reasonOf(next, old), old, next.host, gapMs), text: change.text, relay: next.mode === 'provisional' }
 }
 
 function memberNotices(change: Change): Notice[] {

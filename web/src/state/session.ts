@@ -1,39 +1,35 @@
 /** Does what the user asks: calls the node, listens to it, and tells the store. */
 import { Api, exchangeCode, problemOf } from '../api/client'
 import type { Invite, JoinTarget, LiveEvent, Problem } from '../api/types'
+import { Connection } from './connection'
+import { followJoin } from './joining'
 import { keptChat, keptRead, keptToken } from './kept'
 import { firstPosition, lastPosition } from './messages'
 import { Outbox } from './outbox'
+import { loadPreviews } from './previews'
 import { chatOf, lacks } from './room'
-import { PAGE_LIMIT, type PageWhere, type Room, TYPING_MS } from './state'
+import { PAGE_LIMIT, type PageWhere, type Room, selectedRoom, TYPING_MS } from './state'
 import type { Store } from './store'
 
-const RETRY_FIRST_MS = 300
-const RETRY_LAST_MS = 5_000
-const JOIN_POLL_MS = 500
-/** How often it is looked who has stopped typing. */
-const CLOCK_MS = 1_000
-/** Chats whose newest message is fetched for the chat list; the others show it when news come. */
-const PREVIEW_LIMIT = 20
-const PREVIEW_MESSAGES = 5
 /** An invite is shown again only if it stays good for this long. */
 const INVITE_MARGIN_MS = 24 * 3_600_000
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+/** How often it is looked who has stopped typing. */
+const CLOCK_MS = 1_000
 
 export class Session {
   readonly store: Store
   #api: Api | null = null
   #outbox: Outbox | null = null
-  #closeSocket: (() => void) | null = null
-  #retryMs = RETRY_FIRST_MS
-  #retryTimer: ReturnType<typeof setTimeout> | undefined
+  #connection: Connection | null = null
   #loading = new Set<string>()
   readonly #invites = new Map<string, Invite>()
 
   constructor(store: Store) {
     this.store = store
     store.subscribe(() => this.#keepRead())
+    store.subscribe(() => this.#loadSelected())
+    store.subscribe(() => this.#chooseFirst())
     setInterval(() => store.dispatch({ type: 'clock', at: Date.now() }), CLOCK_MS)
   }
 
@@ -52,50 +48,32 @@ export class Session {
       keptToken.set(token)
       this.#api = new Api(token)
       this.#outbox = new Outbox(this.store, this.#api)
-      this.#connect()
+      this.#connection?.close()
+      this.#connection = new Connection(this.store, this.#api, {
+        opened: () => this.#opened(),
+        event: (event) => this.#event(event),
+        locked: (problem) => this.#locked(problem),
+      })
     } catch (error) {
       this.store.dispatch({ type: 'locked', problem: problemOf(error) })
     }
   }
 
-  #connect(): void {
-    const { run, seq, connection } = this.store.get()
-    if (connection === 'lost') this.store.dispatch({ type: 'connection', to: 'connecting', at: Date.now() })
-    this.#closeSocket = this.api.live(run === null ? null : { run, seq }, {
-      opened: () => void this.#opened(),
-      event: (event) => this.#event(event),
-      closed: () => void this.#lost(),
-    })
-  }
-
   async #opened(): Promise<void> {
-    this.#retryMs = RETRY_FIRST_MS
-    try {
-      await this.refetch()
-    } catch {
-      return this.#closeSocket?.()
-    }
+    await this.refetch()
     this.store.dispatch({ type: 'connection', to: 'open', at: Date.now() })
     this.#outbox?.flushAll()
     if (this.store.get().selected === null) this.select(keptChat.get(), 'quietly')
-    void this.#loadPreviews()
+    this.quietly(loadPreviews(this.store, this.api))
   }
 
-  /** The socket does not say why it closed: a request tells a wrong token from a node that is gone. */
-  async #lost(): Promise<void> {
-    this.store.dispatch({ type: 'connection', to: 'lost', at: Date.now() })
-    const problem = await this.api.node().then(() => null, problemOf)
-    if (problem?.status === 401 || problem?.status === 403) {
-      keptToken.set(null)
-      return this.store.dispatch({ type: 'locked', problem })
-    }
-    this.#retryTimer = setTimeout(() => this.#connect(), this.#retryMs)
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS)
+  #locked(problem: Problem): void {
+    keptToken.set(null)
+    this.store.dispatch({ type: 'locked', problem })
   }
 
   retryNow(): void {
-    clearTimeout(this.#retryTimer)
-    this.#connect()
+    this.#connection?.retryNow()
   }
 
   async refetch(): Promise<void> {
@@ -130,6 +108,26 @@ export class Session {
     return { after: Math.max(0, first - 1 - PAGE_LIMIT), before: first, limit: PAGE_LIMIT }
   }
 
+  /** Brings a chat up to date that may have changed without an event: who holds what is told now and then only. */
+  refresh(id: string): void {
+    this.quietly(this.#loadChat(id))
+  }
+
+  #chats = 0
+  /** The first chat of this node is what its user wants to see. */
+  #chooseFirst(): void {
+    const ids = Object.keys(this.store.get().rooms)
+    const before = this.#chats
+    this.#chats = ids.length
+    if (before === 0 && ids.length === 1) this.select(ids[0] ?? null, 'quietly')
+  }
+
+  /** The chosen chat needs its messages, also when it leaves the lobby while it is on the screen. */
+  #loadSelected(): void {
+    const room = selectedRoom(this.store.get())
+    if (room !== null && !room.loaded) this.quietly(this.#loadPage(room.chat.id, 'latest'))
+  }
+
   async #loadPage(id: string, where: PageWhere): Promise<void> {
     const room = this.store.get().rooms[id]
     if (room === undefined || room.chat.phase === 'lobby' || this.#loading.has(id + where)) return
@@ -148,18 +146,6 @@ export class Session {
   loadNewer = (chat: string) => this.attempt(this.#loadPage(chat, 'newer'))
   loadLatest = (chat: string) => this.attempt(this.#loadPage(chat, 'latest'))
 
-  async #loadPreviews(): Promise<void> {
-    const rooms = Object.values(this.store.get().rooms).filter((room) => room.last === null && room.chat.position > 0)
-    for (const room of rooms.slice(0, PREVIEW_LIMIT)) {
-      const after = Math.max(0, room.chat.position - 1)
-      // One at a time: the list is a nicety and must not delay what the user asks for.
-      // oxlint-disable-next-line no-await-in-loop
-      const page = await this.api.messages(room.chat.id, { after, limit: PREVIEW_MESSAGES }).catch(() => null)
-      const message = page?.messages.at(-1)
-      if (message !== undefined) this.store.dispatch({ type: 'last', chat: room.chat.id, message, at: Date.now() })
-    }
-  }
-
   /** Shows a chat. `quietly` leaves the browser's history alone. */
   select(chat: string | null, how: 'quietly' | 'navigating' = 'navigating'): void {
     const known = chat !== null && this.store.get().rooms[chat] !== undefined ? chat : null
@@ -168,7 +154,6 @@ export class Session {
     keptChat.set(known)
     if (how === 'navigating') history.pushState({ chat: known }, '')
     else history.replaceState({ chat: known }, '')
-    if (known !== null && this.store.get().rooms[known]?.loaded === false) void this.loadLatest(known)
   }
 
   /** What is on the screen now was read: the others may know. */
@@ -219,30 +204,8 @@ export class Session {
 
   /** Follows a join until it ends; the state says how it stands. */
   async join(target: JoinTarget): Promise<void> {
-    this.store.dispatch({ type: 'join', join: { join: '', state: 'connecting', tried: [] } })
-    try {
-      const { join } = await this.api.join(target)
-      await this.#follow(join)
-    } catch (error) {
-      this.store.dispatch({ type: 'join', join: { join: '', state: 'failed', tried: [], problem: problemOf(error) } })
-    }
-  }
-
-  async #follow(id: string): Promise<void> {
-    for (;;) {
-      // Each answer decides whether there is another question.
-      // oxlint-disable-next-line no-await-in-loop
-      const join = await this.api.joinState(id)
-      if (this.store.get().join === null) return
-      this.store.dispatch({ type: 'join', join: { ...join, join: id } })
-      if (join.state === 'joined') return this.#joined(join.chat ?? null)
-      if (join.state === 'refused' || join.state === 'failed') return
-      // oxlint-disable-next-line no-await-in-loop
-      await pause(JOIN_POLL_MS)
-    }
-  }
-
-  async #joined(chat: string | null): Promise<void> {
+    const chat = await followJoin(this.store, this.api, target)
+    if (chat === null) return
     await this.refetch()
     this.forgetJoin()
     this.select(chat)

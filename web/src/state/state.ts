@@ -35,6 +35,8 @@ export interface Notice {
   after: string | null
   who: Device | null
   host: Device | null
+  /** Whether the host is a relay without a quorum. */
+  relay?: boolean
   /** How long the chat was seen without a host. */
   gapMs?: number
   /** The node's own words, where it has some. */

@@ -42,9 +42,9 @@ describe('text', () => {
   })
 })
 
-describe('links', () => {
-  const links = (text: string) => linkify(text).flatMap((piece) => (piece.kind === 'link' ? [piece.text] : []))
+const links = (text: string) => linkify(text).flatMap((piece) => (piece.kind === 'link' ? [piece.text] : []))
 
+describe('links', () => {
   it.each([
     ['see https://example.org/a?b=c#d.', ['https://example.org/a?b=c#d']],
     ['(https://en.example.org/wiki/Go_(game))', ['https://en.example.org/wiki/Go_(game)']],

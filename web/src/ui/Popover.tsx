@@ -4,13 +4,14 @@ import type { ReactElement, ReactNode } from 'react'
 interface PopoverProps {
   trigger: ReactElement
   title: string
+  onOpen?: () => void
   children: ReactNode
 }
 
 /** A small card beside what was clicked. */
-export function Popover({ trigger, title, children }: PopoverProps) {
+export function Popover({ trigger, title, onOpen, children }: PopoverProps) {
   return (
-    <Base.Root>
+    <Base.Root onOpenChange={(open) => open && onOpen?.()}>
       <Base.Trigger render={trigger} />
       <Base.Portal>
         <Base.Positioner side="top" align="end" sideOffset={6} collisionPadding={12} className="positioner">
