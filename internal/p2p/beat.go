@@ -14,8 +14,9 @@ import (
 
 const (
 	// quickBeats open a link: each one that arrives is answered at once, so that
-	// a new pair is measured after as many round trips.
-	quickBeats = 5
+	// a new pair has at least five measurements after as many round trips (beats
+	// that cross each other share an answer).
+	quickBeats = 10
 	// silence ends a link on which no beat arrives.
 	silence = 10 * time.Second
 	// The suspicion of a lost beat: missedBeats announced intervals, never less
@@ -31,6 +32,8 @@ const (
 	// The burst is what arrives at once after this process was stopped a while.
 	beatBurst      = 256
 	beatsPerSecond = 64
+	// followSlack is the part of an interval that a follower waits longer.
+	followSlack = 8
 	// sentKept is how many own beats can still be echoed.
 	sentKept = 64
 	// maxGap bounds how many lost beats one gap tells of.
@@ -148,12 +151,31 @@ func (b *beats) write(stream network.Stream) {
 			b.listen()
 		}
 		interval := b.link.pair.pace()
-		timer.Reset(time.Duration(interval) * time.Millisecond)
+		timer.Reset(b.rest(interval))
 		if err := b.beat(out, interval); err != nil {
 			b.link.close("beats: " + err.Error())
 			return
 		}
 	}
+}
+
+// rest is how long until the next beat. Whoever follows the other side's beats
+// leaves them a little room to come first.
+func (b *beats) rest(interval uint32) time.Duration {
+	every := time.Duration(interval) * time.Millisecond
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.follows(interval) && b.heard > 0 {
+		every += every / followSlack
+	}
+	return every
+}
+
+// follows reports whether this side sends its beats right after the other's, so
+// that both share packets and wake-ups: the larger id does, at equal paces. It
+// needs b.mu.
+func (b *beats) follows(interval uint32) bool {
+	return !b.link.pair.first && b.announced == interval
 }
 
 // beat writes one beat, or lets a fault have it.
@@ -272,6 +294,7 @@ func (b *beats) afford(now time.Time) bool {
 
 // take learns from a beat and tells the Handler.
 func (b *beats) take(beat *wire.Beat, now time.Time) error {
+	pace := b.link.pair.pace()
 	b.mu.Lock()
 	if beat.Seq <= b.heard || beat.Echo > b.seq {
 		b.mu.Unlock()
@@ -285,11 +308,13 @@ func (b *beats) take(beat *wire.Beat, now time.Time) error {
 	b.announced = min(max(beat.IntervalMs, leastInterval), mostInterval)
 	rtt, measured := b.roundTrip(beat, now)
 	announced, hosting := b.announced, b.hosting
+	p := b.link.pair
+	rested := now.Sub(b.sent[b.seq%sentKept].at)
+	due := b.follows(pace) && rested > time.Duration(pace)*time.Millisecond/2
 	b.mu.Unlock()
-	if beat.Seq <= quickBeats {
+	if beat.Seq <= quickBeats || due {
 		b.kick()
 	}
-	p := b.link.pair
 	p.tell(func(h Handler) {
 		for range min(gap, maxGap) {
 			h.Delay(p.device, 0, true, b.link.relayed)

@@ -28,9 +28,13 @@ const (
 	// lingerTime is how long a link that both sides left stays open, so that what
 	// is in flight arrives.
 	lingerTime = 5 * time.Second
-	// sessionBytes open each frame stream: a number drawn at the start of the
-	// sender's process. Another one means that the old process is gone.
+	// A frame stream opens with the sender's session (a number drawn at the start
+	// of its process: another one means that the old process is gone) and the
+	// serial number of the link there. Its first message, when the sender begins
+	// to use the link, is the serial number of the link used before, which must
+	// end first; 0 when there is none.
 	sessionBytes = 8
+	serialBytes  = 8
 )
 
 // link is one connection of a pair with its streams: frames each way, beats in
@@ -61,6 +65,7 @@ type link struct {
 	ended   bool // the other side sends no more on it
 	inbound bool // the other side's frame stream is taken
 	session uint64
+	remote  uint64 // serial number at the other side
 }
 
 func newLink(p *pair, conn network.Conn) *link {
@@ -91,6 +96,9 @@ func (l *link) dead() bool {
 	}
 }
 
+// betterThan orders links the same way at both sides: direct before relayed,
+// then those that the smaller id dialled, then by the dialler's serial number.
+// It needs pair.mu, and both links ready.
 func (l *link) betterThan(other *link) bool {
 	if l.relayed != other.relayed {
 		return other.relayed
@@ -99,7 +107,14 @@ func (l *link) betterThan(other *link) bool {
 	if otherBySmaller := other.dialled == other.pair.first; bySmaller != otherBySmaller {
 		return bySmaller
 	}
-	return l.serial < other.serial
+	return l.diallersSerial() < other.diallersSerial()
+}
+
+func (l *link) diallersSerial() uint64 {
+	if l.dialled {
+		return l.serial
+	}
+	return l.remote
 }
 
 // close ends the link at once.
@@ -129,6 +144,7 @@ func (l *link) run() {
 	p.mu.Unlock()
 	p.choose()
 	close(l.up)
+	p.t.reach.nudge()
 	l.beats.expect()
 	if err := l.write(stream); err != nil {
 		l.close("write: " + err.Error())
@@ -152,6 +168,7 @@ func (l *link) open() (network.Stream, error) {
 		return nil, fmt.Errorf("open frame stream: %w", err)
 	}
 	head := binary.BigEndian.AppendUint64(nil, l.pair.t.session)
+	head = binary.BigEndian.AppendUint64(head, l.serial)
 	if _, err := stream.Write(head); err != nil {
 		return nil, fmt.Errorf("open frame stream: %w", err)
 	}
@@ -267,6 +284,10 @@ func (l *link) read(stream network.Stream) {
 	case <-l.closed:
 		return
 	}
+	if err := l.follow(in); err != nil {
+		l.finish(err)
+		return
+	}
 	for {
 		frame, err := in.next(time.Time{})
 		if err != nil {
@@ -277,7 +298,9 @@ func (l *link) read(stream network.Stream) {
 		if lost(fault) {
 			continue
 		}
-		l.inLine.pass(len(frame)+frameCost, fault, p.t.spawn, func() { p.deliver(l, frame) })
+		l.inLine.pass(len(frame)+frameCost, fault, p.t.spawn, func() {
+			p.tell(func(h Handler) { h.Frame(p.device, frame) })
+		})
 		if l.dead() {
 			return
 		}
@@ -299,14 +322,14 @@ func (l *link) greet(stream network.Stream, in *inlet) error {
 	if err := stream.SetReadDeadline(time.Now().Add(setupTime)); err != nil {
 		return err
 	}
-	var head [sessionBytes]byte
+	var head [sessionBytes + serialBytes]byte
 	if _, err := io.ReadFull(in.buffer, head[:]); err != nil {
 		return cutShort(err)
 	}
 	session := binary.BigEndian.Uint64(head[:])
 	p := l.pair
 	p.mu.Lock()
-	l.session = session
+	l.session, l.remote = session, binary.BigEndian.Uint64(head[sessionBytes:])
 	var stale []*link
 	for _, other := range p.links {
 		if other != l && other.inbound && other.session != 0 && other.session != session {
@@ -339,18 +362,39 @@ func (l *link) finish(err error) {
 	l.pair.choose()
 }
 
-// awaitEnd waits until the frames of this link are through, because its pair's
-// other side goes on with the next one.
-func (l *link) awaitEnd(next *link) {
+// follow waits, when the other side changes over to this link, until the frames
+// of the one before are through.
+func (l *link) follow(in *inlet) error {
+	first, err := in.next(time.Time{})
+	if err != nil {
+		return err
+	}
+	if len(first) != serialBytes {
+		return errors.New("no start")
+	}
+	before := l.pair.linkBefore(l, binary.BigEndian.Uint64(first))
+	if before == nil {
+		return nil
+	}
 	timer := time.NewTimer(switchTime)
 	defer timer.Stop()
 	select {
-	case <-l.over:
+	case <-before.over:
+	case <-before.closed:
 	case <-l.closed:
-	case <-next.closed:
 	case <-timer.C:
-		l.close("frames came over another link")
+		before.close("its frames did not end")
 	}
+	return nil
+}
+
+// start tells the other side which link this one follows. It needs pair.mu.
+func (l *link) start(before *link) {
+	var serial uint64
+	if before != nil {
+		serial = before.serial
+	}
+	l.queue.push(binary.BigEndian.AppendUint64(nil, serial), time.Time{})
 }
 
 // linkOf finds or makes the link of a connection; nil when the device is no

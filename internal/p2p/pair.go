@@ -52,9 +52,8 @@ type pair struct {
 
 	// calls serialises what the Handler hears about the device.
 	calls     sync.Mutex
-	connected bool  // what the Handler believes
-	silenced  bool  // nothing is told any more
-	source    *link // whose frames are handed over now
+	connected bool // what the Handler believes
+	silenced  bool // nothing is told any more
 
 	mu        sync.Mutex
 	removed   bool // no link begins any more
@@ -102,7 +101,7 @@ func (p *pair) dial() {
 func (p *pair) patience() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.links) > 0 {
+	if len(p.links) > 0 && (p.backoff > 0 || !p.relayedOnly()) {
 		return directEvery
 	}
 	wait := p.backoff
@@ -114,11 +113,8 @@ func (p *pair) patience() time.Duration {
 
 func (p *pair) attempt() {
 	p.mu.Lock()
-	addrs, direct, relayedOnly := slices.Concat(p.addresses, p.local), len(p.links) == 0, len(p.links) > 0
-	for _, l := range p.links {
-		relayedOnly = relayedOnly && l.relayed
-	}
-	if !direct && !relayedOnly {
+	addrs, relayedOnly := slices.Concat(p.addresses, p.local), p.relayedOnly()
+	if len(p.links) > 0 && !relayedOnly {
 		p.mu.Unlock()
 		return
 	}
@@ -138,6 +134,13 @@ func (p *pair) attempt() {
 		return
 	}
 	p.t.linkOf(conn)
+}
+
+// relayedOnly reports whether there are links, and all go through others. It
+// needs mu.
+func (p *pair) relayedOnly() bool {
+	direct := func(l *link) bool { return !l.relayed }
+	return len(p.links) > 0 && !slices.ContainsFunc(p.links, direct)
 }
 
 // hurry dials now, whatever the back-off.
@@ -214,15 +217,18 @@ func (p *pair) choose() {
 	switch {
 	case best != nil && best != old:
 		p.active = best
-		if old != nil {
-			old.retire()
-		}
+		best.start(old)
 	case old != nil && old.ended && !p.pending():
 		// The other side left this link and there is no other.
 		defer old.close("the other side left")
 	case best == nil && old == nil && !p.pending():
 		for _, l := range p.links {
 			defer l.close("no link left to send on")
+		}
+	}
+	for _, l := range p.links {
+		if best != nil && l != best && l.ready {
+			l.retire()
 		}
 	}
 	p.mu.Unlock()
@@ -234,8 +240,7 @@ func (p *pair) choose() {
 	}
 }
 
-// best is the link that both sides prefer among those that work: direct before
-// relayed, then the one dialled by the smaller id, then the oldest. It needs mu.
+// best is the link that both sides prefer among those that work. It needs mu.
 func (p *pair) best() *link {
 	var best *link
 	for _, l := range p.links {
@@ -275,22 +280,16 @@ func (p *pair) send(frame []byte) bool {
 	return p.active.queue.push(frame, due)
 }
 
-// deliver hands a frame over. When the other side has changed links, it first
-// waits until the frames of the old one are through.
-func (p *pair) deliver(l *link, frame []byte) {
-	p.calls.Lock()
-	defer p.calls.Unlock()
-	if old := p.source; old != l {
-		if old != nil {
-			p.calls.Unlock()
-			old.awaitEnd(l)
-			p.calls.Lock()
+// linkBefore finds the link that the other side used before it changed to l.
+func (p *pair) linkBefore(l *link, remote uint64) *link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, other := range p.links {
+		if other != l && other.session == l.session && other.remote == remote {
+			return other
 		}
-		p.source = l
 	}
-	if p.connected && !p.silenced {
-		p.t.handler.Frame(p.device, frame)
-	}
+	return nil
 }
 
 // tell runs a call to the Handler when the pair is connected.

@@ -93,10 +93,15 @@ func (r *reach) listen() {
 			}
 			first = false
 		}
-		select {
-		case r.look <- struct{}{}:
-		default:
-		}
+		r.nudge()
+	}
+}
+
+// nudge looks for relays now.
+func (r *reach) nudge() {
+	select {
+	case r.look <- struct{}{}:
+	default:
 	}
 }
 

@@ -305,6 +305,7 @@ func cutHeals(t *testing.T, open OpenTransport) {
 	a, b := pairUp(t, open)
 	a.SetPace(b.id, wire.FastBeat)
 	b.SetPace(a.id, wire.FastBeat)
+	a.Await(t, b.id, "the pace of b", func(h Heard) bool { return h.IntervalMs == wire.FastBeat })
 	a.SetFaults([]wire.Fault{{Peer: b.id, Cut: true}})
 	for n := range uint32(3) {
 		if !a.Send(b.id, numbered(n, 10)) {
