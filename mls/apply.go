@@ -201,7 +201,7 @@ func (c *change) checkSuccessor(l, previous *LeafNode, i LeafIndex, reason Reaso
 // applyRemoves is RFC 9420 §12.1.3.
 func (c *change) applyRemoves() error {
 	for p := range c.of(ProposalRemove) {
-		if c.tree.leaf(p.Removed) == nil || slices.Contains(c.removed, p.Removed) {
+		if c.tree.leaf(p.Removed) == nil { // also if it was removed just now
 			return fmt.Errorf("remove of leaf %d: %w", p.Removed, ErrProposal)
 		}
 		if c.committer == memberSender(p.Removed) {
@@ -211,10 +211,9 @@ func (c *change) applyRemoves() error {
 			c.replaced = c.tree.leaf(p.Removed)
 		}
 		c.removed = append(c.removed, p.Removed)
+		c.tree.drop(p.Removed)
 	}
-	for _, i := range c.removed {
-		c.tree.remove(i)
-	}
+	c.tree.shrink()
 	return nil
 }
 
@@ -258,7 +257,9 @@ func (c *change) collect() error {
 		if slices.ContainsFunc(c.psks, id.equal) {
 			return fmt.Errorf("psk twice: %w", ErrProposal)
 		}
-		c.psks = append(c.psks, id)
+		if c.psks = append(c.psks, id); len(c.psks) > MaxPSKs {
+			return fmt.Errorf("more than %d psks: %w", MaxPSKs, ErrTooLarge)
+		}
 	}
 	for p := range c.of(ProposalExternalInit) {
 		c.kemOutput = p.KEMOutput

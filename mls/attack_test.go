@@ -12,7 +12,7 @@ import (
 // it skips what the package would check and signs what it likes.
 
 // anything is the policy of an insider.
-var anything = Policy{Credential: func(Admission) error { return nil }}
+var anything = Policy{Credential: func(Admission) error { return nil }, MaxLifetime: -1}
 
 // forge signs a commit of these proposals without any validation. Its tag is
 // wrong, but everything that is looked at before it is real.
@@ -494,7 +494,7 @@ func TestLyingWelcomesAreRefused(t *testing.T) {
 		"short confirmation tag":       {func(e *epoch) { e.confirmationTag = e.confirmationTag[:8] }, ErrConfirmation},
 		"extension not supported":      {func(e *epoch) { e.context.Extensions = []Extension{{Type: 0xF00D}} }, ErrCapability},
 		"another suite":                {func(e *epoch) { e.context.Suite = P256 }, ErrUnsupported},
-		"joiner left out":              {func(e *epoch) { e.tree.remove(4); rehash(e) }, ErrNotForUs},
+		"joiner left out":              {func(e *epoch) { e.tree.drop(4); e.tree.shrink(); rehash(e) }, ErrNotForUs},
 	} {
 		t.Run(name, func(t *testing.T) {
 			welcome, secrets, w := lyingWelcome(t, c.lie)

@@ -128,11 +128,16 @@ func (r *reader) finish() error {
 	return r.err
 }
 
-// list reads a vector<V> of structures with one decoder per element.
-func list[T any](r *reader, decode func(*reader) T) []T {
+// list reads a vector<V> of at most limit structures. The limit bounds what short
+// elements can make of a long message in memory.
+func list[T any](r *reader, limit int, decode func(*reader) T) []T {
 	var out []T
 	in := r.nested()
 	for len(in.b) > 0 {
+		if len(out) == limit {
+			in.fail(ErrTooLarge)
+			break
+		}
 		v := decode(&in)
 		if in.err != nil {
 			break

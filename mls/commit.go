@@ -42,7 +42,8 @@ func (g *Group) Commit(o Commit, at time.Time) (*Staged, error) {
 		return nil, fmt.Errorf("commit: %w", err)
 	}
 	b := &commitBuilder{group: g, options: &o, epoch: g.epoch, from: memberSender(g.epoch.self), place: g.epoch.self,
-		signer: g.epoch.signer, staged: &Staged{base: g.epoch, Committer: g.epoch.self, AuthenticatedData: o.AuthenticatedData}}
+		signer: g.epoch.signer, staged: &Staged{base: g.epoch, number: g.epoch.context.Epoch + 1, Committer: g.epoch.self,
+			AuthenticatedData: slices.Clone(o.AuthenticatedData)}}
 	for _, build := range []func(time.Time) error{b.propose, b.makePath, b.sign, b.conclude} {
 		if err := build(at); err != nil {
 			return nil, fmt.Errorf("commit: %w", err)
@@ -194,6 +195,5 @@ func (b *commitBuilder) conclude(time.Time) (err error) {
 		}
 	}
 	s.Message, err = b.group.protect(&b.content, b.options.Envelope)
-	s.AuthenticatedData = slices.Clone(s.AuthenticatedData)
 	return err
 }

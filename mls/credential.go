@@ -12,6 +12,9 @@ const (
 	CredentialX509  CredentialType = 2
 )
 
+// maxCertificates is the longest chain that is decoded.
+const maxCertificates = 16
+
 // Credential says who holds a leaf (RFC 9420 §5.3).
 type Credential struct {
 	Type CredentialType
@@ -32,7 +35,7 @@ func decodeCredential(r *reader) Credential {
 	case CredentialBasic:
 		c.Identity = r.vector()
 	case CredentialX509:
-		c.Certificates = list(r, (*reader).vector)
+		c.Certificates = list(r, maxCertificates, (*reader).vector)
 	default: // The structure of another type is unknown: nothing after it can be read.
 		r.fail(ErrUnsupported)
 	}

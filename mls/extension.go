@@ -36,7 +36,11 @@ func (e Extension) encode(w *writer) {
 	w.vector(e.Data)
 }
 
-func decodeExtensions(r *reader) []Extension { return list(r, decodeExtension) }
+// MaxExtensions is how many extensions a list may hold; it has each type once, and
+// RFC 9420 defines five.
+const MaxExtensions = 64
+
+func decodeExtensions(r *reader) []Extension { return list(r, MaxExtensions, decodeExtension) }
 
 func encodeExtensions(w *writer, list []Extension) {
 	writeList(w, list, func(w *writer, e Extension) { e.encode(w) })
@@ -116,6 +120,9 @@ func ExternalSendersExtension(senders ...ExternalSender) Extension {
 	})}
 }
 
+// maxExternalSenders is how many may stand in the extension.
+const maxExternalSenders = 256
+
 func decodeExternalSender(r *reader) ExternalSender {
 	return ExternalSender{SignatureKey: r.vector(), Credential: decodeCredential(r)}
 }
@@ -126,7 +133,9 @@ func externalSenders(extensions []Extension) ([]ExternalSender, error) {
 	if !ok {
 		return nil, nil
 	}
-	senders, err := decodeAll(data, func(r *reader) []ExternalSender { return list(r, decodeExternalSender) })
+	senders, err := decodeAll(data, func(r *reader) []ExternalSender {
+		return list(r, maxExternalSenders, decodeExternalSender)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("external senders: %w", err)
 	}

@@ -85,7 +85,8 @@ func FuzzDecoders(f *testing.F) {
 }
 
 // FuzzEntrances: bytes from outside are refused without a trace, unless they are
-// the valid message itself.
+// the valid message itself. Key packages and group infos stand for themselves:
+// one that another process of the fuzzer made is as valid.
 func FuzzEntrances(f *testing.F) {
 	all := entrances(f)
 	for i, e := range all {
@@ -102,7 +103,7 @@ func FuzzEntrances(f *testing.F) {
 		if e.group != nil {
 			before = e.group.state()
 		}
-		if e.enter(b) == nil {
+		if e.enter(b) == nil && e.name != "key package" && e.name != "group info" {
 			t.Errorf("%s: %x is accepted", e.name, b)
 		}
 		if e.group != nil && e.group.state() != before {

@@ -99,14 +99,12 @@ func (g *Group) Merge(s *Staged) error {
 }
 
 // Freeze returns a view of the current epoch that outlives the next Merge and
-// can do nothing but open application messages that come late. It keeps the old
-// keys: hold few, and not for long. Store its Changes apart from the group's.
+// can do nothing but open application messages that come late. Call it just before
+// Merge: it has its own copy of the message keys from here on. Hold few, and not
+// for long, and store its Changes apart from the group's.
 func (g *Group) Freeze() *Group {
-	past := *g
-	past.frozen = true
-	past.reset = true
-	past.proposals = map[string]*cached{}
-	return &past
+	return &Group{policy: g.policy, epoch: g.epoch, ratchets: g.ratchets.clone(), proposals: map[string]*cached{},
+		frozen: true, expelled: g.expelled, reset: true}
 }
 
 // ID is the group's identifier.

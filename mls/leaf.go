@@ -22,8 +22,16 @@ type Capabilities struct {
 	Credentials []CredentialType
 }
 
+// maxNumbers bounds each list of a Capabilities. Lists are compared with each
+// other for each member, so long ones would make a group slow for everybody.
+const maxNumbers = 256
+
 func readNumbers[T ~uint16](r *reader) []T {
 	b := r.vector()
+	if len(b) > 2*maxNumbers {
+		r.fail(ErrTooLarge)
+		return nil
+	}
 	if len(b)%2 != 0 {
 		r.fail(ErrMalformed)
 		return nil
@@ -100,12 +108,18 @@ func LifetimeOf(start time.Time, d time.Duration) Lifetime {
 	return Lifetime{uint64(max(0, start.Unix())), uint64(max(0, start.Add(d).Unix()))}
 }
 
-// check judges l at a time that the caller gives. limit is the longest total
-// lifetime accepted; zero means any.
+// DefaultMaxLifetime is the longest total lifetime of a key package that is
+// accepted unless the policy names another: 90 days and a day for early starts.
+const DefaultMaxLifetime = 91 * 24 * time.Hour
+
+// check judges l at a time that the caller gives. limit is Policy.MaxLifetime.
 func (l Lifetime) check(at time.Time, limit time.Duration) error {
 	now := uint64(max(0, at.Unix()))
 	if now < l.NotBefore || now > l.NotAfter {
 		return fmt.Errorf("at %d, valid %d to %d: %w", now, l.NotBefore, l.NotAfter, ErrLifetime)
+	}
+	if limit == 0 {
+		limit = DefaultMaxLifetime
 	}
 	if limit > 0 && l.NotAfter-l.NotBefore > uint64(limit/time.Second) {
 		return fmt.Errorf("lasts longer than %v: %w", limit, ErrLifetime)

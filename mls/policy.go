@@ -18,8 +18,8 @@ type Policy struct {
 	// there are none. The resumption secret of the current epoch is found
 	// without it.
 	PSK func(PSKID) ([]byte, error)
-	// MaxLifetime bounds the total lifetime of key packages that are added
-	// (RFC 9420 §7.2). Zero accepts any.
+	// MaxLifetime bounds the total lifetime of key packages that are added (RFC
+	// 9420 §7.2). Zero means DefaultMaxLifetime, a negative value any.
 	MaxLifetime time.Duration
 	// Parallel, if set, runs f(0) … f(n-1) in any order, possibly at once, and
 	// returns when all are done. Joining a large group then checks signatures on

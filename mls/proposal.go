@@ -124,6 +124,13 @@ func (p proposalOrRef) encode(w *writer) {
 	w.vector(p.ref)
 }
 
+// maxCommitProposals is how many proposals one commit may hold: enough to found a
+// group of 16,000 at once.
+const maxCommitProposals = 1 << 14
+
+// maxPathNodes is the longest path in a tree of MaxMembers leaves.
+const maxPathNodes = 16
+
 // commit is Commit of RFC 9420 §12.4.
 type commit struct {
 	proposals []proposalOrRef
@@ -131,7 +138,7 @@ type commit struct {
 }
 
 func decodeCommit(r *reader) *commit {
-	c := &commit{proposals: list(r, decodeProposalOrRef)}
+	c := &commit{proposals: list(r, maxCommitProposals, decodeProposalOrRef)}
 	if r.present() {
 		c.path = decodeUpdatePath(r)
 	}
@@ -160,8 +167,8 @@ type pathNode struct {
 }
 
 func decodeUpdatePath(r *reader) *updatePath {
-	return &updatePath{leaf: decodeLeafNode(r), nodes: list(r, func(r *reader) pathNode {
-		return pathNode{encryptionKey: r.vector(), secrets: list(r, decodeSealed)}
+	return &updatePath{leaf: decodeLeafNode(r), nodes: list(r, maxPathNodes, func(r *reader) pathNode {
+		return pathNode{encryptionKey: r.vector(), secrets: list(r, MaxMembers, decodeSealed)}
 	})}
 }
 

@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// MaxPSKs is how many pre-shared keys one commit may mix in.
+const MaxPSKs = 64
+
 // PSKType says where a pre-shared key comes from (RFC 9420 §8.4).
 type PSKType uint8
 

@@ -132,7 +132,7 @@ func (t *secretTree) record(name string) []byte {
 func decodeRatchets(r *reader) *leafRatchets {
 	out := new(leafRatchets)
 	for i := range out {
-		out[i] = ratchet{secret: r.vector(), next: r.uint32(), skipped: list(r, func(r *reader) messageKey {
+		out[i] = ratchet{secret: r.vector(), next: r.uint32(), skipped: list(r, MaxSkipped, func(r *reader) messageKey {
 			return messageKey{generation: r.uint32(), key: r.vector(), nonce: r.vector()}
 		})}
 		if len(out[i].secret) == 0 {

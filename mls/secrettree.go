@@ -68,6 +68,29 @@ func newSecretTree(s *suite, leaves uint32, encryptionSecret []byte) *secretTree
 		ratchets: map[LeafIndex]*leafRatchets{}, dirty: map[string]bool{}}
 }
 
+// clone returns a tree with its own copy of all secrets, because apply erases
+// those that it spends.
+func (t *secretTree) clone() *secretTree {
+	out := newSecretTree(t.suite, 1, nil)
+	out.root = t.root
+	clear(out.nodes)
+	for x, secret := range t.nodes {
+		out.nodes[x] = slices.Clone(secret)
+	}
+	for i, pair := range t.ratchets {
+		copied := *pair
+		for kind := range copied {
+			copied[kind].secret = slices.Clone(copied[kind].secret)
+			copied[kind].skipped = slices.Clone(copied[kind].skipped)
+			for n, k := range copied[kind].skipped {
+				copied[kind].skipped[n] = messageKey{k.generation, slices.Clone(k.key), slices.Clone(k.nonce)}
+			}
+		}
+		out.ratchets[i] = &copied
+	}
+	return out
+}
+
 // advance is a step of the tree that has been computed and not yet applied.
 type advance struct {
 	leaf     LeafIndex

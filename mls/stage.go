@@ -32,8 +32,9 @@ type Staged struct {
 	// commit was accepted.
 	Message, Welcome []byte
 
-	base       *epoch
-	next       *epoch // nil if Expelled
+	number     uint64 // of the next epoch
+	base       *epoch // nil after Merge or Discard
+	next       *epoch // nil if Expelled, or after Merge or Discard
 	encryption []byte
 }
 
@@ -46,7 +47,7 @@ type Committed struct {
 }
 
 // Epoch is the number of the epoch that merging leads to.
-func (s *Staged) Epoch() uint64 { return s.base.context.Epoch + 1 }
+func (s *Staged) Epoch() uint64 { return s.number }
 
 // Authenticator is the epoch authenticator after merging (RFC 9420 §8.7), nil if
 // Expelled.
@@ -128,7 +129,7 @@ func (g *Group) stage(a *authenticated, at time.Time) (*Staged, error) {
 	if path == nil && c.needsPath {
 		return nil, fmt.Errorf("commit without a path: %w", ErrPath)
 	}
-	s := &Staged{base: e, Committer: LeafIndex(a.content.sender.index), External: a.content.sender.kind == senderNewMemberCommit,
+	s := &Staged{base: e, number: e.context.Epoch + 1, Committer: LeafIndex(a.content.sender.index), External: a.content.sender.kind == senderNewMemberCommit,
 		AuthenticatedData: a.content.authenticatedData}
 	c.describe(s)
 	steps, err := c.mergeCommitter(s, path)

@@ -44,7 +44,7 @@ func writeNumbers32(w *writer, list []LeafIndex) {
 }
 
 func readNumbers32(r *reader) []LeafIndex {
-	return list(r, func(r *reader) LeafIndex { return LeafIndex(r.uint32()) })
+	return list(r, MaxMembers, func(r *reader) LeafIndex { return LeafIndex(r.uint32()) })
 }
 
 // ParseStaged reads what MarshalBinary gave. The group must be in the epoch on
@@ -62,8 +62,8 @@ func (g *Group) parseStaged(r *reader) (*Staged, error) {
 		return nil, fmt.Errorf("version %d: %w", version, ErrUnsupported)
 	}
 	tag := r.vector()
-	s := &Staged{base: g.epoch, Committer: LeafIndex(r.uint32()), External: r.present(), Leaf: decodeLeafNode(r)}
-	s.Proposals = list(r, func(r *reader) Committed {
+	s := &Staged{base: g.epoch, number: g.epoch.context.Epoch + 1, Committer: LeafIndex(r.uint32()), External: r.present(), Leaf: decodeLeafNode(r)}
+	s.Proposals = list(r, maxCommitProposals, func(r *reader) Committed {
 		return Committed{Proposal: decodeProposal(r), Proposer: LeafIndex(r.uint32()), ByOutsider: r.present()}
 	})
 	s.Added, s.Removed = readNumbers32(r), readNumbers32(r)

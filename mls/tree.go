@@ -203,12 +203,16 @@ func (t *tree) update(i LeafIndex, l *LeafNode) {
 	t.blankPath(i)
 }
 
-// remove blanks a leaf and its direct path and shrinks the tree while its right
-// half is empty (RFC 9420 §7.7, §12.1.3).
-func (t *tree) remove(i LeafIndex) {
+// drop blanks a leaf and its direct path (RFC 9420 §12.1.3). The tree is to be
+// shrunk after the last drop.
+func (t *tree) drop(i LeafIndex) {
 	t.set(i.node(), new(node))
 	t.blankPath(i)
 	t.free = min(t.free, i)
+}
+
+// shrink cuts the right half off while it holds no member (RFC 9420 §7.7).
+func (t *tree) shrink() {
 	for t.leaves() > 1 && t.noMember(t.leaves()/2) {
 		t.nodes = t.nodes[: t.leaves()-1 : t.leaves()-1]
 	}

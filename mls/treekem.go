@@ -129,13 +129,14 @@ func (o *ownPath) secretFor(i, member LeafIndex) []byte {
 
 // recipients returns the nodes to which a path secret is sealed: the resolution
 // of the copath node without the members that the same commit adds, who get
-// theirs by Welcome (RFC 9420 §7.5).
+// theirs by Welcome (RFC 9420 §7.5). added is rising, as adds fill the tree from
+// the left.
 func (t *tree) recipients(copath nodeIndex, added []LeafIndex) []nodeIndex {
 	out := t.appendResolution(nil, copath)
 	if len(added) == 0 {
 		return out
 	}
-	return slices.DeleteFunc(out, func(x nodeIndex) bool { return x.isLeaf() && slices.Contains(added, x.leaf()) })
+	return slices.DeleteFunc(out, func(x nodeIndex) bool { return x.isLeaf() && contains(added, x.leaf()) })
 }
 
 // encryptPath seals each path secret to the subtree that needs it. context is the
@@ -186,7 +187,8 @@ func (t *tree) applyPath(i LeafIndex, path *updatePath, added []LeafIndex) ([]st
 // decryptPath finds the path secret that is sealed to the member at self and
 // derives the keys from there up (RFC 9420 §7.5, §7.6). It adds them to ring and
 // returns the commit secret.
-func (t *tree) decryptPath(steps []step, path *updatePath, self LeafIndex, ring keyRing, context []byte, added []LeafIndex) ([]byte, error) {
+func (t *tree) decryptPath(steps []step, path *updatePath, self LeafIndex, ring keyRing, context []byte,
+	added []LeafIndex) ([]byte, error) {
 	k := slices.IndexFunc(steps, func(st step) bool { return st.copath.covers(self.node()) })
 	if k < 0 {
 		return nil, fmt.Errorf("path passes by leaf %d: %w", self, ErrPath)

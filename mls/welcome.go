@@ -17,7 +17,7 @@ func decodeGroupSecrets(r *reader) groupSecrets {
 	if r.present() {
 		g.pathSecret = r.vector()
 	}
-	g.psks = list(r, decodePSKID)
+	g.psks = list(r, MaxPSKs, decodePSKID)
 	return g
 }
 
@@ -44,7 +44,7 @@ type encryptedSecrets struct {
 }
 
 func decodeWelcome(r *reader) *welcome {
-	return &welcome{suite: Suite(r.uint16()), secrets: list(r, func(r *reader) encryptedSecrets {
+	return &welcome{suite: Suite(r.uint16()), secrets: list(r, MaxMembers, func(r *reader) encryptedSecrets {
 		return encryptedSecrets{newMember: r.vector(), secrets: decodeSealed(r)}
 	}), groupInfo: r.vector()}
 }

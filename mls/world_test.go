@@ -41,7 +41,6 @@ func newWorld(t testing.TB, suite Suite) *world {
 // the banned one.
 func (w *world) policy() Policy {
 	return Policy{
-		MaxLifetime: 91 * 24 * time.Hour,
 		Credential: func(a Admission) error {
 			if len(a.Leaf.Credential.Identity) == 0 || string(a.Leaf.Credential.Identity) == w.banned {
 				return fmt.Errorf("identity %q", a.Leaf.Credential.Identity)

@@ -255,7 +255,8 @@ func treeOperationVectors(t *testing.T) (out []treeOperationCase) {
 		case ProposalUpdate:
 			tree.update(LeafIndex(v.ProposalSender), p.Leaf)
 		case ProposalRemove:
-			tree.remove(p.Removed)
+			tree.drop(p.Removed)
+			tree.shrink()
 		}
 		v.TreeAfter, v.TreeHashAfter = encode(tree.encode), tree.treeHash()
 		out = append(out, v)
