@@ -114,6 +114,14 @@ func (g *Group) applyChange(data []byte) bool {
 	}) == nil
 }
 
+// standingDown reports whether this host gives its own vote away in a joint
+// change. It appends nothing more: it stands down when the end of the change is
+// committed, and with a longer log than its successor it would deny it the vote
+// that the successor may still need.
+func (g *Group) standingDown() bool {
+	return len(g.log.conf.VotersOutgoing) > 0 && !contains(g.log.conf.Voters, g.self)
+}
+
 // demote takes the vote of those that said goodbye, as soon as it can: other
 // devices that are there and caught up take their places, and the size stays odd.
 func (g *Group) demote() {

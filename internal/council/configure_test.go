@@ -209,3 +209,24 @@ func TestGoodbyeIsActedOnAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestAHostThatGivesItsVoteAwayAppendsNothingMore(t *testing.T) {
+	w := settled(t, 1, 3, 1)
+	w.ask(t, "hand over", func(g *Group) error { return g.Handover(w.clock(), testDevice(3)) })
+	host := w.node(1)
+	joint := func() bool { return len(host.group.log.conf.GetVotersOutgoing()) > 0 }
+	if !w.runUntil(2000, joint) {
+		t.Fatal("no joint change")
+	}
+	// One more entry would make its log longer than that of 3, whom it then would
+	// deny the vote: nobody could lead any more.
+	if err := host.group.Propose([]byte("one more")); !errors.Is(err, ErrBusy) {
+		t.Errorf("a proposal while the vote moves: %v, want ErrBusy", err)
+	}
+	host.crash(true)
+	w.run(2000)
+	host.restart()
+	if !w.runUntil(10_000, func() bool { return w.host() != nil }) {
+		t.Errorf("nobody leads after the restart\n%v", w.trace)
+	}
+}

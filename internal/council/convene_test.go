@@ -229,10 +229,7 @@ func (p *parliament) run(steps int, planned bool) string {
 }
 
 func TestConveningKeepsItsPromises(t *testing.T) {
-	seeds := uint64(300)
-	if testing.Short() {
-		seeds = 40
-	}
+	seeds := seeds(300)
 	for _, c := range []struct {
 		parents, all, council int
 		planned               bool

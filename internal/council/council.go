@@ -181,7 +181,7 @@ func (g *Group) Active() bool { return g.active }
 
 // Freeze ends this device's part in the generation, for good: a promise to a
 // convening elector (docs/protocol.md#convening). Call it before Ready in the
-// turn that answers with the promise.
+// turn that answers with the promise, and after New when Elector.Frozen says so.
 func (g *Group) Freeze() { g.frozen = true }
 
 // Frozen reports whether Freeze was called, or an input broke the group.
@@ -249,6 +249,8 @@ func (g *Group) Propose(data ...[]byte) error {
 		return ErrFrozen
 	case !g.IsHost():
 		return ErrNotHost
+	case g.standingDown():
+		return ErrBusy
 	case len(data) == 0:
 		return nil
 	}

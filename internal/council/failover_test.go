@@ -45,10 +45,7 @@ func silentCrash(ns ...int) func(*world) {
 }
 
 func TestHostMovesToTheNextInTheSuccession(t *testing.T) {
-	seeds := 200
-	if testing.Short() {
-		seeds = 20
-	}
+	seeds := int(seeds(200))
 	for _, c := range []failover{
 		{"host silent, three voters", 3, 3, silentCrash(1), 2, 620, 900},
 		{"host silent, five voters", 5, 5, silentCrash(1), 2, 620, 900},

@@ -19,6 +19,9 @@ const (
 	// firstBackoff doubles up to maxBackoff after each real failure.
 	firstBackoff = int64(60_000)
 	maxBackoff   = int64(600_000)
+	// frozenBackoff takes firstBackoff's place where this device has promised:
+	// nothing settles here until the generation has ended.
+	frozenBackoff = int64(4_000)
 )
 
 type phase int
@@ -332,7 +335,11 @@ func (e *Elector) Connected(now demes.Now, device demes.DeviceID) {
 // fail pauses after a real failure: somebody may have promised in vain.
 func (e *Elector) fail() {
 	a := &e.attempt
-	delay := min(firstBackoff<<min(a.failures, 8), maxBackoff)
+	first := firstBackoff
+	if e.Frozen() {
+		first = frozenBackoff
+	}
+	delay := min(first<<min(a.failures, 8), maxBackoff)
 	a.failures++
 	e.pause(delay)
 }

@@ -12,7 +12,21 @@ import (
 	"github.com/demes-chat/demes"
 )
 
-var update = flag.Bool("update", false, "write what the scripts in testdata say now")
+var (
+	update    = flag.Bool("update", false, "write what the scripts in testdata say now")
+	seedCount = flag.Uint64("seeds", 0, "run this many seeds of the random worlds instead of the usual number")
+)
+
+// seeds is how many random worlds a test runs.
+func seeds(usual uint64) uint64 {
+	switch {
+	case *seedCount > 0:
+		return *seedCount
+	case testing.Short():
+		return max(usual/8, 1)
+	}
+	return usual
+}
 
 // TestScripts plays the conversations in testdata. A script is blocks of
 //
