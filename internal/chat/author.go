@@ -21,6 +21,7 @@ type outbox struct {
 	retryAt int64        // Mono ms of the next repetition; 0: nothing to repeat
 	wait    int64        // before the next repetition
 	leaving bool         // the user wants to leave; the host is handed over first
+	left    bool         // the leave is written: nothing may follow it
 	read    uint64       // position up to which the user has seen the chat
 	marksAt int64        // Mono ms of the last marks sent
 	marks   demes.Head   // the head said with them
@@ -52,7 +53,7 @@ func (c *Chat) SendText(now demes.Now, text string, replyTo *demes.EventID, key 
 
 // writable says why this device cannot write here, or nil.
 func (c *Chat) writable() error {
-	if c.gone() {
+	if me := c.fold.Members[c.self]; c.gone() || me == nil || me.Leaving || c.own.left {
 		return demes.Problem(demes.CodeWrongPhase, "You are not in this chat any more", "Ask a member for a new invite.")
 	}
 	if c.trouble != nil && c.trouble.Code == demes.CodeStaleCopy {

@@ -201,8 +201,12 @@ func Open(cfg Config, now demes.Now, saved *Saved) (*Chat, error) {
 		c.tail.hold(c.fold, e)
 	}
 	c.own.pending = saved.Outbox
-	for i := range c.own.pending {
-		c.own.kept = max(c.own.kept, c.own.pending[i].Seq)
+	for _, item := range c.own.pending {
+		c.own.kept = max(c.own.kept, item.Seq)
+		c.own.left = c.own.left || item.Kind == demes.KindLeave
+	}
+	for _, e := range c.tail.logs[c.self] {
+		c.own.left = c.own.left || e.Kind == demes.KindLeave
 	}
 	c.checked = len(c.fold.Members) == 1
 	c.setPhase()

@@ -260,7 +260,7 @@ func (c *Chat) Remove(now demes.Now, device demes.DeviceID) error {
 // removes it. A host hands over first.
 func (c *Chat) Leave(now demes.Now) error {
 	c.now = now
-	if c.gone() || c.phase == demes.PhaseLeft {
+	if c.gone() || c.phase == demes.PhaseLeft || c.own.left {
 		return nil
 	}
 	c.own.leaving = true
@@ -277,7 +277,9 @@ func (c *Chat) tryLeave() {
 		return
 	}
 	c.own.leaving = false
-	_, _ = c.submit(demes.KindLeave, wire.Marshal(&wire.Leave{}), "")
+	if _, err := c.submit(demes.KindLeave, wire.Marshal(&wire.Leave{}), ""); err == nil {
+		c.own.left = true
+	}
 }
 
 // Depart hands the host over before this device goes, and reports whether that

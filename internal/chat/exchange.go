@@ -254,6 +254,9 @@ func (c *Chat) stepHave(from demes.DeviceID, generation uint64, m *wire.Have) er
 	} else if behind || generation > c.fold.Head.Generation {
 		c.say(from, false)
 	}
+	if m.GetFinal() < c.final.index && generation == c.fold.Head.Generation && p.head.Index >= c.final.index {
+		c.send(from, &wire.Frame{Kind: &wire.Frame_Final{Final: c.final.proof}})
+	}
 	if p.head == c.fold.Head && c.log.durable == c.fold.Head.Index {
 		p.live, p.cursor = true, p.head.Index
 	}
@@ -264,22 +267,51 @@ func (c *Chat) stepHave(from demes.DeviceID, generation uint64, m *wire.Have) er
 }
 
 // push sends the part of the tail that a device lacks, in provisional order.
+// Without a host, who would send what is settled, it goes on from where the
+// other's settled log ends.
 func (c *Chat) push(to demes.DeviceID, theirs map[demes.DeviceID]uint64) {
-	if c.tail.len() == 0 {
-		return
-	}
 	var lacking []*demes.Event
 	size := 0
-	for _, e := range c.tail.ordered() {
-		if e.ID.Seq <= theirs[e.ID.Device] {
-			continue
+	add := func(e *demes.Event) bool {
+		if e.ID.Seq > theirs[e.ID.Device] {
+			lacking = append(lacking, e)
+			size += e.Size()
 		}
-		if size += e.Size(); size > PushBytes {
-			break
+		return size <= PushBytes
+	}
+	if _, known := c.hostNow(); !known {
+		for _, e := range c.settledAfter(c.peer(to).head) {
+			if !add(e) {
+				break
+			}
 		}
-		lacking = append(lacking, e)
+	}
+	if size <= PushBytes && c.tail.len() > 0 {
+		for _, e := range c.tail.ordered() {
+			if !add(e) {
+				break
+			}
+		}
 	}
 	c.sendEvents(to, lacking)
+}
+
+// settledAfter lists the events that were settled here after another device's
+// head, about wire.MaxBatch bytes of them.
+func (c *Chat) settledAfter(head demes.Head) (out []*demes.Event) {
+	if head.Index >= c.log.durable || head.Index+1 < c.log.first {
+		return nil
+	}
+	entries, err := c.cfg.Log.Settled(c.id, head.Index+1, wire.MaxBatch)
+	if err != nil {
+		return nil // the disk says so to its user elsewhere; the other asks again
+	}
+	for _, entry := range entries {
+		if entry.Event != nil {
+			out = append(out, entry.Event)
+		}
+	}
+	return out
 }
 
 // sendEvents sends events in frames of at most wire.MaxBatch bytes, or one event.
@@ -435,7 +467,7 @@ func (c *Chat) mayFollow(from demes.DeviceID, m *wire.Settled) bool {
 	if host, known := c.hostNow(); known && host == from {
 		return true
 	}
-	if len(c.gens.ahead) > 0 || c.seat.wants(c) {
+	if len(c.gens.ahead) > 0 || c.seat.snap != nil || c.gens.wants() {
 		return true
 	}
 	end := m.GetFrom() + uint64(len(m.GetEntries()))

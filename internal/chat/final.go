@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/demes-chat/demes"
@@ -26,6 +27,7 @@ type finality struct {
 	due      []checkpoint                       // to be signed with this turn's output
 	signedAt int64                              // Mono ms
 	signed   demes.Head
+	early    *wire.FinalProof // of a head that is not settled here yet
 }
 
 // checkpoint is a head that every elector signs a receipt for, however its
@@ -37,7 +39,7 @@ type checkpoint struct {
 
 func (f *finality) reset() {
 	f.states, f.receipts, f.due = map[uint64][]byte{}, map[demes.DeviceID][]*wire.Receipt{}, nil
-	f.signed = demes.Head{}
+	f.signed, f.early = demes.Head{}, nil
 }
 
 // checkpoint remembers the state at the entry that was just consumed.
@@ -57,6 +59,10 @@ func (f *finality) checkpoint(c *Chat) {
 // sign makes this elector's receipts for what this turn settled; they leave
 // after it is durable.
 func (f *finality) sign(c *Chat) {
+	if early := f.early; early != nil && proofHead(early).Index <= c.fold.Head.Index {
+		f.early = nil
+		_ = f.accept(c, early) // a proof that contradicts the log is kept by accept
+	}
 	if !c.isElector() || !c.checked || c.trouble != nil || c.gens.frozen() {
 		f.due = nil
 		return
@@ -129,31 +135,29 @@ func (f *finality) keep(device demes.DeviceID, receipt *wire.Receipt) {
 	f.receipts[device] = kept[max(0, len(kept)-MaxReceipts):]
 }
 
-// count looks for the highest head that a majority of the electors signed, and
-// tells everybody.
+// count looks for heads that a majority of the electors signed, lowest first, so
+// that each checkpoint gets its proof, and tells everybody.
 func (f *finality) count(c *Chat) {
 	if !c.seat.isHost() {
 		return
 	}
-	best := f.index
-	var proof *wire.FinalProof
-	for _, receipts := range f.receipts {
-		for _, r := range receipts {
+	proofs := map[uint64]*wire.FinalProof{}
+	for _, d := range sortedDevices(f.receipts) {
+		for _, r := range f.receipts[d] {
 			head := receiptHead(r)
-			if head.Index <= best || head.Index > c.fold.Head.Index {
+			if head.Index <= f.index || head.Index > c.fold.Head.Index || proofs[head.Index] != nil {
 				continue
 			}
 			if p := f.matching(r); len(p.GetReceipts()) > len(c.fold.Electors)/2 {
-				best, proof = head.Index, p
+				proofs[head.Index] = p
 			}
 		}
 	}
-	if proof == nil {
-		return
-	}
-	f.advance(c, proof)
-	for _, d := range c.connected() {
-		c.send(d, &wire.Frame{Kind: &wire.Frame_Final{Final: proof}})
+	for _, index := range slices.Sorted(maps.Keys(proofs)) {
+		f.advance(c, proofs[index])
+		for _, d := range c.connected() {
+			c.send(d, &wire.Frame{Kind: &wire.Frame_Final{Final: proofs[index]}})
+		}
 	}
 }
 
@@ -174,8 +178,12 @@ func (f *finality) matching(r *wire.Receipt) *wire.FinalProof {
 // accept takes a proof that another device sent.
 func (f *finality) accept(c *Chat, proof *wire.FinalProof) error {
 	head := proofHead(proof)
-	if head.Generation != c.fold.Head.Generation || head.Index <= f.index || head.Index > c.fold.Head.Index {
-		return nil // old, or ahead of what is settled here: another comes
+	if head.Generation != c.fold.Head.Generation || head.Index <= f.index {
+		return nil
+	}
+	if head.Index > c.fold.Head.Index {
+		f.early = proof // judged once the log has come as far
+		return nil
 	}
 	if err := f.verify(c, proof); err != nil {
 		return err
@@ -225,7 +233,11 @@ func (f *finality) advance(c *Chat, proof *wire.FinalProof) {
 	head := proofHead(proof)
 	f.index, f.proof = head.Index, proof
 	c.put("final", wire.Marshal(proof))
-	if raw, have := f.states[head.Index]; have && demes.Sum(raw) == proofState(proof) {
+	raw, have := f.states[head.Index]
+	if !have && c.fold.Head == head {
+		raw, have = c.fold.Encode(), true
+	}
+	if have && demes.Sum(raw) == proofState(proof) {
 		state := &wire.State{}
 		if wire.Unmarshal(raw, state) == nil {
 			f.base = &wire.Base{State: state, Proof: proof, Certificates: c.gens.chain, Found: c.gens.found}

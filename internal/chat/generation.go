@@ -12,9 +12,10 @@ import (
 
 // Limits and waits of generations.
 const (
-	MaxAhead     = 64    // certificates sent at once, and kept while the log is fetched
-	StartWait    = 2_000 // for the last measurements, and for members to hold the start, in ms
-	MaxReconvene = 4     // chain frames taken while another is worked off
+	MaxAhead    = 64     // certificates sent at once, and kept while the log is fetched
+	StartWait   = 2_000  // for the last measurements, and for members to hold the start, in ms
+	RescueAfter = 3_000  // a frozen generation whose convener went is ended by another, in ms
+	ReconveneAt = 60_000 // without a quorum
 )
 
 // generations is the way from one council to the next: certificates that a
@@ -27,6 +28,7 @@ type generations struct {
 	enteredAt int64               // Mono ms when this generation was entered here
 	startedAt int64               // Mono ms when the start was consumed here; 0: not in this run
 	wantStart int64               // Mono ms when the founder pressed Start chat
+	rescueAt  int64               // Mono ms when this device ends the generation itself; 0: no need
 }
 
 // limit is the index up to which the settled log of this generation goes.
@@ -39,6 +41,15 @@ func (g *generations) limit() uint64 {
 
 func (g *generations) frozen() bool {
 	return len(g.ahead) > 0 || g.elector != nil && g.elector.Frozen()
+}
+
+// wants reports whether the log up to a proposed base is wanted, to accept it.
+func (g *generations) wants() bool {
+	if g.elector == nil {
+		return false
+	}
+	_, _, wanted := g.elector.Wants()
+	return wanted
 }
 
 // council lists the first voters of the current generation, best first.
@@ -126,8 +137,12 @@ func (c *Chat) convened(outs []council.Out) {
 	if e.Frozen() && c.seat.group != nil {
 		c.seat.group.Freeze()
 	}
-	if _, from, wanted := e.Wants(); wanted {
-		c.fetch(from)
+	if base, from, wanted := e.Wants(); wanted {
+		for _, d := range c.connected() {
+			if d == from || c.peers[d].head.Index >= base.Index || from == c.self {
+				c.fetch(d)
+			}
+		}
 	}
 	if cert := e.Decided(); cert != nil && len(c.gens.ahead) == 0 {
 		if c.learn(cert) == nil {
@@ -261,6 +276,30 @@ func (c *Chat) sendChain(to demes.DeviceID, generation uint64) {
 	}
 }
 
+// rescue ends a generation that cannot go on: one whose convener went after it
+// had frozen electors, and one without a quorum (docs/protocol.md#reconvening).
+func (g *generations) rescue(c *Chat) {
+	stuck := g.elector != nil && c.isElector() && c.checked && c.trouble == nil && len(g.ahead) == 0 && !g.elector.Busy()
+	frozen := g.elector != nil && g.elector.Frozen()
+	if !stuck || !frozen && c.mode != demes.ModeProvisional || !c.fold.Live || c.fold.Head.Generation == 0 && !frozen {
+		g.rescueAt = 0
+		return
+	}
+	jitter := int64(c.cfg.Rand() % RescueAfter)
+	at := c.seat.lostAt + ReconveneAt + jitter
+	if frozen {
+		at = c.now.Mono + RescueAfter + jitter
+	}
+	if g.rescueAt == 0 || frozen && g.rescueAt > at {
+		g.rescueAt = at
+	}
+	if c.now.Mono < g.rescueAt {
+		return
+	}
+	g.rescueAt = 0
+	c.convened(g.elector.Propose(c.now, frozen, c.situation(), c.nextCouncil(c.fold.Electors)))
+}
+
 // Start ends the lobby: the founder's last act as its only elector.
 func (c *Chat) Start(now demes.Now) error {
 	c.now = now
@@ -356,6 +395,9 @@ func (c *Chat) nextCouncil(electors []demes.DeviceID) func(demes.Head) (voters, 
 			if slices.Contains(electors, d) && c.present(d) {
 				voters = append(voters, d)
 			}
+		}
+		if len(voters) == 0 {
+			voters = electors // all of them are leaving: they serve until then
 		}
 		return voters[:councilSize(len(voters))], electors
 	}

@@ -151,9 +151,6 @@ func (c *Chat) stepRaft(from demes.DeviceID, m *wire.Raft) error {
 	return c.seat.group.Step(c.now, from, m)
 }
 
-// wants reports whether the settled log is wanted to get past a snapshot.
-func (s *seat) wants(c *Chat) bool { return s.snap != nil }
-
 // afterSettled goes on with what waited for the settled log.
 func (c *Chat) afterSettled() {
 	if c.seat.snap == nil {

@@ -92,6 +92,7 @@ func (c *Chat) react(s Sealed, void string) {
 	case demes.KindFound, demes.KindCommit, demes.KindStart, demes.KindLeave, demes.KindProfile, demes.KindInvite, demes.KindRevoke:
 		c.log.unkept = FoldEvery // membership is worth a write
 		c.final.checkpoint(c)
+		c.silence()
 		c.setPhase()
 		c.host.dirty = true
 		c.door.changed(c)
@@ -99,6 +100,17 @@ func (c *Chat) react(s Sealed, void string) {
 	if s.Event.Kind == demes.KindStart && void == "" {
 		c.gens.startedAt = c.now.Mono
 		c.notice(Notice{Kind: NoticeMode})
+	}
+}
+
+// silence forgets what is held of devices that have left or were removed: it
+// will never be consumed.
+func (c *Chat) silence() {
+	for _, d := range sortedDevices(c.tail.logs) {
+		if m := c.fold.Members[d]; m == nil || m.Leaving {
+			c.batch().Drop = append(c.batch().Drop, c.tail.drop(d)...)
+			c.notice(Notice{Kind: NoticeMode}) // messages are gone: look again
+		}
 	}
 }
 

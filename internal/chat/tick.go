@@ -23,6 +23,9 @@ func (c *Chat) Connected(now demes.Now, d demes.DeviceID) {
 	if c.seat.group != nil {
 		c.seat.group.Connected(now, d)
 	}
+	if c.gens.elector != nil {
+		c.gens.elector.Connected(now, d)
+	}
 	c.say(d, true)
 	c.host.dirty, c.host.urgent, c.host.told = true, true, false
 	c.own.retryAt, c.own.wait = now.Mono, c.cfg.Timing.Resend
@@ -90,9 +93,12 @@ func (c *Chat) Tick(now demes.Now) {
 			g.Tick(now)
 		}
 	}
-	if e := c.gens.elector; e != nil && e.Deadline() != 0 && e.Deadline() <= now.Mono {
-		c.convened(e.Tick(now, c.situation()))
+	if e := c.gens.elector; e != nil && len(c.gens.ahead) == 0 {
+		if c.gens.wants() || e.Deadline() != 0 && e.Deadline() <= now.Mono {
+			c.convened(e.Tick(now, c.situation()))
+		}
 	}
+	c.gens.rescue(c)
 	if c.own.retryAt != 0 && c.own.retryAt <= now.Mono {
 		c.retry()
 	}
@@ -126,9 +132,13 @@ func (c *Chat) Deadline() int64 {
 	if g := c.seat.group; g != nil {
 		add(g.Deadline())
 	}
-	if e := c.gens.elector; e != nil {
+	if e := c.gens.elector; e != nil && len(c.gens.ahead) == 0 {
 		add(e.Deadline())
+		if c.gens.wants() {
+			add(c.now.Mono + MarksPace)
+		}
 	}
+	add(c.gens.rescueAt)
 	add(c.own.retryAt)
 	if c.seat.isHost() {
 		add(c.host.dutyAt)
@@ -238,6 +248,7 @@ func (c *Chat) watch() {
 		c.own.retryAt, c.own.wait = c.now.Mono, c.cfg.Timing.Resend
 		c.notice(Notice{Kind: NoticeMode})
 	}
+	c.gens.rescue(c)
 	c.tellMarks()
 	c.tellStatus()
 }

@@ -29,6 +29,9 @@ func (c *checker) init(w *World) {
 	}
 }
 
+// left forgets what a node had said when it leaves: its word is silenced.
+func (c *checker) left(n *Node) { delete(c.own, n) }
+
 // said notes what a node's user said: it leaves the outbox only when it is seen
 // settled (S6).
 func (c *checker) said(n *Node, id demes.EventID) {
@@ -87,6 +90,7 @@ func (c *checker) audit(n *Node) {
 
 func (c *checker) auditAll(n *Node) {
 	seen := map[demes.DeviceID]uint64{}
+	left := map[demes.DeviceID]bool{} // what they write afterwards never counts
 	position := uint64(0)
 	for i, s := range n.disk.settled {
 		if i > 0 && s.Index != n.disk.settled[i-1].Index+1 {
@@ -106,8 +110,9 @@ func (c *checker) auditAll(n *Node) {
 			c.fail("S3/S4: %s settled %s/%d after %d", n.Name, c.world.node(id.Device).Name, id.Seq, last)
 		}
 		seen[id.Device] = id.Seq
+		left[id.Device] = left[id.Device] || s.Event.Kind == demes.KindLeave
 		for _, m := range s.Event.After {
-			if last, any := seen[m.Device]; any && last < m.Seq && n.disk.settled[0].Index == 1 {
+			if last, any := seen[m.Device]; any && last < m.Seq && !left[m.Device] && n.disk.settled[0].Index == 1 {
 				c.fail("S5: %s consumed %s/%d before %s/%d", n.Name, c.world.node(id.Device).Name, id.Seq, c.world.node(m.Device).Name, m.Seq)
 			}
 		}
@@ -158,10 +163,27 @@ func (c *checker) crashed(n *Node) {
 	}
 }
 
+// members are the running nodes that are members by the furthest log: one that
+// left while it was away is not told.
+func (w *World) members() (out []*Node) {
+	var far *chat.Fold
+	for _, n := range w.Up() {
+		if f := n.chat.Fold(); far == nil || f.Head.Generation > far.Head.Generation || f.Head.Generation == far.Head.Generation && f.Head.Index > far.Head.Index {
+			far = f
+		}
+	}
+	for _, n := range w.Up() {
+		if m := far.Members[n.ID]; m != nil && !m.Leaving {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 // Settled reports whether everything that anybody said is settled everywhere,
 // with equal heads.
 func (w *World) Settled() bool {
-	up := w.Up()
+	up := w.members()
 	for _, n := range up {
 		if n.busy || n.chat.Fold().Head != up[0].chat.Fold().Head || len(w.check.own[n]) > 0 || len(n.chat.Unsettled()) > 0 {
 			return false
@@ -173,7 +195,7 @@ func (w *World) Settled() bool {
 // Final runs the checks that need a world at rest: nothing that was settled
 // durably is missing (S2), and the logs are whole.
 func (w *World) Final() error {
-	for _, n := range w.Up() {
+	for _, n := range w.members() {
 		w.check.auditAll(n)
 		if len(n.disk.settled) == 0 || n.disk.settled[0].Index != 1 {
 			continue

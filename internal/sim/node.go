@@ -61,6 +61,7 @@ func (n *Node) config() chat.Config {
 	salt := uint64(0)
 	return chat.Config{
 		Key: n.key, Cert: n.cert, Log: n.disk, Rand: n.world.Rand.Uint64,
+		Timing: chat.Timing{Planned: 15_000}, // so that a run of two minutes sees several generations
 		Salt: func() (out [16]byte) {
 			salt++
 			out[0], out[1] = byte(salt), byte(salt>>8)

@@ -42,7 +42,12 @@ func chaos(t *testing.T, seed uint64, trace *strings.Builder) *World {
 	net := Net{DelayMin: 1, DelayMax: 1 + r.Int64N(80), Jitter: 1 + r.Int64N(20), Fsync: 1 + r.Int64N(12), LostWrite: 0.5}
 	w := live(t, seed, n, net)
 	w.Trace = trace
+	secret := []byte("sixteen bytes !!")
+	if err := w.Invite(0, secret); err != nil {
+		t.Fatal(err)
+	}
 	w.Run(r.Int64N(10_000))
+	late := w.addLate(r.IntN(3))
 	if r.IntN(2) == 0 {
 		w.Net.Loss = 0.3 * r.Float64()
 	}
@@ -53,7 +58,11 @@ func chaos(t *testing.T, seed uint64, trace *strings.Builder) *World {
 		w.Net.Reorder = 0.3 * r.Float64()
 	}
 	for step := range 40 + r.IntN(60) {
-		w.misfortune(t, r.IntN(20), r.IntN(n))
+		w.misfortune(t, r.IntN(22), r.IntN(n))
+		if step%15 == 5 && len(late) > 0 {
+			w.JoinBy(late[0].index, r.IntN(n), secret)
+			late = late[1:]
+		}
 		for range r.IntN(4) {
 			node := w.Nodes[r.IntN(n)]
 			if node.up && node.chat != nil {
@@ -70,7 +79,12 @@ func chaos(t *testing.T, seed uint64, trace *strings.Builder) *World {
 			t.Fatal(err)
 		}
 	}
-	if !w.Until(30_000, w.Settled) || w.Final() != nil {
+	for range late { // who did not get its turn joins now
+		w.JoinBy(late[0].index, 0, secret)
+		late = late[1:]
+	}
+	whole := func() bool { return w.Settled() && w.entered() }
+	if !w.Until(30_000, whole) || w.Final() != nil {
 		if trace != nil {
 			t.Log("\n" + trace.String())
 		}
@@ -111,6 +125,15 @@ func (w *World) misfortune(t *testing.T, what, who int) {
 	case 15:
 		for _, node := range w.Nodes {
 			node.Crash()
+		}
+	case 16, 17:
+		if host := w.Host(); host != nil && n.up {
+			host.input(func() { _ = host.chat.Handover(host.clock(), &n.ID) })
+		}
+	case 18:
+		if n.up && who != 0 && w.leavers < len(w.Nodes)/3 {
+			w.leavers++
+			n.input(func() { _ = n.chat.Leave(n.clock()) })
 		}
 	}
 }

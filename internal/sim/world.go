@@ -33,6 +33,8 @@ type World struct {
 	queue events
 	order uint64
 	check checker
+
+	leavers int // nodes that were told to leave
 }
 
 // Net are the faults of the links; rates are between 0 and 1.
@@ -71,18 +73,32 @@ func (e *events) Pop() any {
 func New(seed uint64, n int, net Net) *World {
 	w := &World{Seed: seed, Rand: rand.New(rand.NewPCG(seed, 1)), Net: net}
 	w.check.init(w)
-	for i := range n {
-		w.Nodes = append(w.Nodes, newNode(w, i))
-	}
-	for _, a := range w.Nodes {
+	w.addLate(n)
+	return w
+}
+
+// addLate adds n devices that have no chat yet, and returns them.
+func (w *World) addLate(n int) []*Node {
+	first := len(w.Nodes)
+	for range n {
+		a := newNode(w, len(w.Nodes))
 		for _, b := range w.Nodes {
-			if a.index < b.index {
-				l := &link{delay: net.DelayMin + w.Rand.Int64N(max(net.DelayMax-net.DelayMin, 1))}
-				a.links[b.ID], b.links[a.ID] = l, l
-			}
+			l := &link{delay: w.Net.DelayMin + w.Rand.Int64N(max(w.Net.DelayMax-w.Net.DelayMin, 1))}
+			a.links[b.ID], b.links[a.ID] = l, l
+		}
+		w.Nodes = append(w.Nodes, a)
+	}
+	return w.Nodes[first:]
+}
+
+// entered reports whether every node has the chat.
+func (w *World) entered() bool {
+	for _, n := range w.Nodes {
+		if n.chat == nil {
+			return false
 		}
 	}
-	return w
+	return true
 }
 
 // At schedules something after a wait in milliseconds.
@@ -176,10 +192,13 @@ func (w *World) Invite(i int, secret []byte) error {
 
 func (w *World) ask(n *Node, door int, request *wire.JoinRequest) {
 	d := w.Nodes[door]
-	if n.chat != nil || !n.up {
+	if n.chat != nil {
 		return
 	}
-	if d.up && d.chat != nil && !n.links[d.ID].cut {
+	if up := w.Up(); len(up) > 0 && !slices.Contains(up, d) {
+		d = up[w.Rand.IntN(len(up))]
+	}
+	if n.up && d.up && d.chat != nil && !n.links[d.ID].cut {
 		d.chat.OpenLobby(d.clock(), true)
 		answer := d.chat.Ask(d.clock(), n.ID, "127.0.0.1:1", request)
 		d.turn()
@@ -211,10 +230,10 @@ func (w *World) Live(i int) bool {
 	return n.up && n.chat != nil && n.chat.Phase() == demes.PhaseLive
 }
 
-// Up lists the nodes that run and have the chat.
+// Up lists the nodes that run and are in the chat.
 func (w *World) Up() (out []*Node) {
 	for _, n := range w.Nodes {
-		if n.up && n.chat != nil {
+		if n.up && n.chat != nil && (n.chat.Phase() == demes.PhaseLobby || n.chat.Phase() == demes.PhaseLive) {
 			out = append(out, n)
 		}
 	}
