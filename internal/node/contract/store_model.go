@@ -26,9 +26,17 @@ func testModel(s *storeTest) {
 			}
 			m.chats = append(m.chats, world)
 		}
-		t.Repeat(map[string]func(*rapid.T){"commit": m.commit, "restart": m.restart, "": m.compare})
+		actions := []func(*rapid.T){m.commit, m.commit, m.commit, m.restart}
+		for range rapid.IntRange(1, maxSteps).Draw(t, "steps") {
+			rapid.SampledFrom(actions).Draw(t, "action")(t)
+			m.compare(t)
+		}
 	})
 }
+
+// maxSteps bounds a drawn history: contradictions show within a few commits, and
+// each costs a real store a sync.
+const maxSteps = 12
 
 type modelTest struct {
 	*rapid.T
