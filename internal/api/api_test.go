@@ -133,7 +133,7 @@ func TestKnockAtAPortOfThisMachine(t *testing.T) {
 	s, node := newTestServer(t)
 	_, lobby, address := liveServer(t)
 	join := ask{method: "POST", path: "joins", body: `{"address":"` + address + `"}`}
-	refused(t, s, 409, codeNoLobby, join)
+	refused(t, s, 409, CodeNoLobby, join)
 	lobby.Lobby = true
 	want(t, s, 202, join, nil)
 	if got, wanted := node.Joined[0], "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWfake as "; got != wanted {

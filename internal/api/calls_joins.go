@@ -75,7 +75,7 @@ func (s *Server) contact(w http.ResponseWriter, r *http.Request) {
 	}
 	contact, ok := s.cfg.Node.Contact(r.Context())
 	if !ok {
-		writeProblem(w, newProblem(http.StatusNotFound, codeNoLobby, "No lobby here takes knocks",
+		writeProblem(w, newProblem(http.StatusNotFound, CodeNoLobby, "No lobby here takes knocks",
 			"Found a chat on that node first; it takes knocks until it is started."))
 		return
 	}

@@ -81,7 +81,7 @@ func askContact(ctx context.Context, address string) (contact Contact, err error
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return contact, newProblem(http.StatusConflict, codeNoLobby, "No lobby at "+shown(address, 60)+" takes knocks",
+		return contact, newProblem(http.StatusConflict, CodeNoLobby, "No lobby at "+shown(address, 60)+" takes knocks",
 			"Found a chat on that node first, or ask for an invite link when the chat has started.")
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxContact)).Decode(&contact); err != nil || len(contact.Addresses) == 0 {

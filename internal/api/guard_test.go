@@ -125,7 +125,7 @@ func TestCodesWorkOnceAndFor60Seconds(t *testing.T) {
 
 func TestContactIsForProgramsOfThisMachine(t *testing.T) {
 	s, node := newTestServer(t)
-	refused(t, s, 404, codeNoLobby, ask{path: "contact", token: "-"})
+	refused(t, s, 404, CodeNoLobby, ask{path: "contact", token: "-"})
 	node.Lobby = true
 	var contact Contact
 	want(t, s, 200, ask{path: "contact", token: "-"}, &contact)

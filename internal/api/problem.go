@@ -24,10 +24,12 @@ const (
 	codeMediaType demes.Code = "unsupported-media-type"
 	codeSlow      demes.Code = "too-slow"
 	codeSession   demes.Code = "code-expired"
-	codeNoLobby   demes.Code = "no-lobby"
 	codeUpgrade   demes.Code = "upgrade-required"
 	codeFaultsOff demes.Code = "faults-off"
 )
+
+// CodeNoLobby says that no lobby of a node takes knocks, or none yet.
+const CodeNoLobby demes.Code = "no-lobby"
 
 // statuses gives each code of the node its HTTP status.
 var statuses = map[demes.Code]int{

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,9 +24,9 @@ type Node struct {
 	joins    map[string]demes.JoinView
 	Joined   []string // what Join was asked for
 	faults   []demes.LinkFault
-	Lobby    bool     // whether Contact answers
-	Arrives  bool     // whether joins are done when one asks for them
-	Fail     error    // what every call answers when it is not nil
+	Lobby    bool  // whether Contact answers
+	Arrives  bool  // whether joins are done when one asks for them
+	Fail     error // what every call answers when it is not nil
 	events   []demes.LiveEvent
 	watchers map[chan demes.LiveEvent]bool
 	buffer   int
@@ -240,6 +241,8 @@ func (f *Node) JoinStatus(_ context.Context, join string) (demes.JoinView, error
 }
 
 func (f *Node) Contact(context.Context) (demes.Contact, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return demes.Contact{PeerID: f.View.PeerID, Device: f.View.Device, Addresses: []string{"/ip4/10.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/1"}}, f.Lobby
 }
 
@@ -286,6 +289,20 @@ func (f *Node) publish(event demes.LiveEvent) {
 			close(out)
 		}
 	}
+}
+
+// OpenLobby makes Contact answer.
+func (f *Node) OpenLobby() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Lobby = true
+}
+
+// JoinsAsked is what Join was asked for.
+func (f *Node) JoinsAsked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.Joined)
 }
 
 // DropReaders ends all streams, as if their readers had been too slow.

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/api"
+	"github.com/demes-chat/demes/web"
+)
+
+const (
+	// leaveWithin bounds a clean leave: the hand-over of every chat, and the
+	// goodbyes.
+	leaveWithin = 10 * time.Second
+	// callsWithin is what calls that are under way get to end.
+	callsWithin = 2 * time.Second
+	// maxLinkInput bounds a link that is read from standard input.
+	maxLinkInput = 16 << 10
+)
+
+// runFlags are what a node can be told at its start.
+type runFlags struct {
+	port      int
+	p2pPort   int
+	name      string
+	join      string
+	openLobby bool
+	noBrowser bool
+	faults    bool
+}
+
+// nodeConfig is what opens a node.
+type nodeConfig struct {
+	dir       string
+	name      string
+	p2pPort   int
+	openLobby bool
+	faults    bool
+	log       *slog.Logger
+}
+
+// opened is a running node.
+type opened struct {
+	node  api.Node
+	stats func() api.Stats // nil: none
+	close func(context.Context) error
+}
+
+// opener opens the node of a data folder: openNode, or a fake one in tests.
+type opener func(nodeConfig) (*opened, error)
+
+const aboutRun = `Start a node and open its page in the browser.
+
+The first line on standard output is the page's address with the token of this
+start, once the node is ready. Logs go to standard error. Ctrl-C leaves cleanly:
+a node that hosts a chat hands it over first; a second Ctrl-C ends at once.
+
+Joining from the start (--join):
+
+  an invite link        joins from anywhere
+  localhost:3000        knocks at the node with that page on this machine
+  192.168.1.20:4001     knocks at a node on the local network, by its p2p port;
+                        both screens show a code to compare
+  -                     reads one of these from standard input, so that a link
+                        does not stand in the list of processes`
+
+func (p *program) runCommand() *cobra.Command {
+	var flags runFlags
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "Start the node and open its page",
+		Long:  aboutRun,
+		Args:  exactly(),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context(), flags) },
+	}
+	addRunFlags(command, &flags)
+	return command
+}
+
+func addRunFlags(command *cobra.Command, flags *runFlags) {
+	f := command.Flags()
+	f.IntVar(&flags.port, "port", api.AnyPort, "the port of the page, on this machine only (default 3000, or the next that is free)")
+	f.IntVar(&flags.p2pPort, "p2p-port", 0, "the port where other members reach this node (default: a free one, kept from then on)")
+	f.StringVar(&flags.name, "name", "", "the name that others see (default: your system's name for you)")
+	f.StringVar(&flags.join, "join", "", "join a chat: an invite link, HOST:PORT, or - to read it from standard input")
+	f.BoolVar(&flags.openLobby, "open-lobby", false, "found a lobby if there is none, and admit everybody from this machine and network until the start")
+	f.BoolVar(&flags.noBrowser, "no-browser", false, "do not open the page in the browser")
+	f.BoolVar(&flags.faults, "faults", false, "let tests and demonstrations cut, delay and drop links")
+	f.Lookup("port").DefValue = "0" // what the text says instead of -1
+}
+
+// check finds mistakes before anything is opened.
+func (f *runFlags) check() error {
+	switch {
+	case f.port != api.AnyPort && (f.port < 0 || f.port > 65535):
+		return usageError{fmt.Errorf("--port is a number from 1 to 65535, not %d", f.port)}
+	case f.p2pPort < 0 || f.p2pPort > 65535:
+		return usageError{fmt.Errorf("--p2p-port is a number from 1 to 65535, not %d", f.p2pPort)}
+	case f.name != "" && (strings.TrimSpace(f.name) == "" || plain(f.name) != f.name || utf8.RuneCountInString(f.name) > demes.MaxName):
+		return usageError{fmt.Errorf("--name is one line of at most %d characters", demes.MaxName)}
+	}
+	return nil
+}
+
+// run starts a node and serves until it is told to leave.
+func (p *program) run(ctx context.Context, flags runFlags) error {
+	if err := flags.check(); err != nil {
+		return err
+	}
+	dir, err := p.folder()
+	if err != nil {
+		return err
+	}
+	target, err := p.joinTarget(flags.join)
+	if err != nil {
+		return err
+	}
+	listeners, port, err := api.Listen(flags.port)
+	if err != nil {
+		return p.insteadInUse(ctx, err)
+	}
+	name := flags.name
+	if name == "" && p.data == "" && p.profile != defaultProfile && isFresh(dir) {
+		name = p.profile
+	}
+	log := p.logger()
+	running, err := p.open(nodeConfig{dir: dir, name: name, p2pPort: flags.p2pPort, openLobby: flags.openLobby, faults: flags.faults, log: log})
+	if err != nil {
+		closeAll(listeners)
+		return p.insteadInUse(ctx, err)
+	}
+	err = p.serve(ctx, serving{opened: running, dir: dir, port: port, listeners: listeners, flags: flags, target: target, log: log})
+	return errors.Join(err, p.leave(running))
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, listener := range listeners {
+		_ = listener.Close()
+	}
+}
+
+// leave closes the node in bounded time.
+func (p *program) leave(running *opened) error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
+	defer cancel()
+	if err := running.close(ctx); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	return nil
+}
+
+// serving is a node with all that its server needs.
+type serving struct {
+	*opened
+	dir       string
+	port      int
+	listeners []net.Listener
+	flags     runFlags
+	target    string
+	log       *slog.Logger
+}
+
+// serve answers the local API until the context ends or a call asks to leave.
+func (p *program) serve(ctx context.Context, s serving) error {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	token := api.NewToken()
+	server := api.New(api.Config{
+		Node: s.node, UI: web.Dist(), Port: s.port, Token: token, Faults: s.flags.faults, Stats: s.stats, Shutdown: leave, Log: s.log,
+	})
+	withdraw, err := announce(s.dir, token, s.port)
+	defer withdraw()
+	if err != nil {
+		closeAll(s.listeners)
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, s.listeners, callsWithin) }()
+	page := fmt.Sprintf("http://127.0.0.1:%d/", s.port)
+	p.printf("demes: %s#token=%s\n", page, token)
+	p.show(s, page, server)
+	if s.target != "" {
+		go knock(ctx, s.node, s.target, s.log) // ends with the context
+	}
+	return <-ended
+}
+
+// show opens the page in the browser, or says why it does not.
+func (p *program) show(s serving, page string, server *api.Server) {
+	if s.flags.noBrowser {
+		return
+	}
+	if ok, why := canBrowse(p.env); !ok {
+		s.log.Info("no browser opened: "+why, "page", page, "from elsewhere", fmt.Sprintf("ssh -L %d:127.0.0.1:%d THIS-MACHINE", s.port, s.port))
+		return
+	}
+	if err := p.browse(page + "#code=" + server.NewCode()); err != nil {
+		s.log.Info("no browser could be opened: use the address above", "error", err)
+	}
+}
+
+// joinTarget reads what --join names.
+func (p *program) joinTarget(target string) (string, error) {
+	if target != "-" {
+		return strings.TrimSpace(target), nil
+	}
+	text, err := bufio.NewReader(io.LimitReader(p.stdin, maxLinkInput)).ReadString('\n')
+	if text = strings.TrimSpace(text); text == "" {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the link: %w", err)
+		}
+		return "", usageError{errors.New("there is no link on standard input")}
+	}
+	return text, nil
+}
+
+// insteadInUse makes the error better where the reason for it is that this very
+// profile runs already.
+func (p *program) insteadInUse(ctx context.Context, err error) error {
+	var coded *demes.Error
+	if !errors.As(err, &coded) || coded.Code != demes.CodePortTaken && coded.Code != demes.CodeProfileInUse {
+		return err
+	}
+	where := ""
+	if client, err := p.client(); err == nil && client.isUp(ctx) {
+		where = fmt.Sprintf(" at http://localhost:%d", client.port)
+	} else if coded.Code == demes.CodePortTaken {
+		return coded
+	}
+	title := "The profile " + p.profile + " is in use by a node that runs" + where
+	if p.data != "" {
+		title = "The data folder is in use by a node that runs" + where
+	}
+	return &demes.Error{Code: demes.CodeProfileInUse, Title: title, Cause: err,
+		Detail: "Use that one, or start a second node under a name of its own: demes run --profile NAME"}
+}
