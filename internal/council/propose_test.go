@@ -60,7 +60,7 @@ func TestRealFailuresDoubleThePause(t *testing.T) {
 	if !x.e.Frozen() {
 		t.Fatal("a planned attempt promises at once")
 	}
-	now, want := int64(0), firstBackoff
+	now, want := int64(0), frozenBackoff
 	for range 6 {
 		failed := now + prepareTime
 		for now < failed {
@@ -89,7 +89,7 @@ func TestAHigherBallotWins(t *testing.T) {
 	x.e.Step(at(10), testDevice(2), &wire.Convene{Kind: &wire.Convene_Refused{Refused: &wire.Refusal{
 		Ballot: ballot{1, testDevice(1)}.wire(), Promised: ballot{8, testDevice(3)}.wire(),
 	}}}, x.situation())
-	if due := x.e.Deadline(); due < firstBackoff {
+	if due := x.e.Deadline(); due < frozenBackoff {
 		t.Fatalf("a refused proposer goes on at %d", due)
 	}
 	x.e.Tick(at(x.e.Deadline()), x.situation())
