@@ -191,18 +191,17 @@ func (c *Chat) stage() {
 	}
 }
 
-// stageRemovals is the host's duty: who has left is removed, once it has no vote
-// and is no elector any more, or is away.
+// stageRemovals is the host's duty: who has left is removed, once a generation
+// without it is certified. Were electors removed before, those that remain could
+// be too few to certify anything.
 func (c *Chat) stageRemovals() {
 	for _, d := range sortedDevices(c.fold.Members) {
 		m := c.fold.Members[d]
 		if !m.Leaving || d == c.self {
 			continue
 		}
-		serves := slices.Contains(c.fold.Electors, d) && c.isConnected(d)
-		if serves || slices.Contains(c.seat.group.Voters(), d) {
-			c.wake(DutyPace)
-			continue
+		if slices.Contains(c.fold.Electors, d) {
+			continue // keepElectors brings the next generation about
 		}
 		c.door.removes[d] = true
 	}
@@ -246,6 +245,16 @@ func (c *Chat) Remove(now demes.Now, device demes.DeviceID) error {
 		return demes.Problem(demes.CodeBadInput, "You cannot remove yourself", "Leave the chat instead.")
 	case me.Role == demes.RoleMember || target.Role == demes.RoleFounder:
 		return demes.Problem(demes.CodeNotAllowed, "You may not remove this member", "Ask the founder.")
+	}
+	remain := 0
+	for _, d := range c.fold.Electors {
+		if m := c.fold.Members[d]; m != nil && m.Account != target.Account {
+			remain++
+		}
+	}
+	if remain <= len(c.fold.Electors)/2 {
+		return demes.Problem(demes.CodeTooMany, "Too few of the chat's electors would remain",
+			"Try again in a minute, when other members have taken their places.")
 	}
 	for d, m := range c.fold.Members {
 		if m.Account == target.Account {

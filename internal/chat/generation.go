@@ -417,7 +417,7 @@ func (c *Chat) wantedElectors() []demes.DeviceID {
 	}
 	order := c.succession()
 	for _, d := range order {
-		if p := c.peer(d); d == c.self || slices.Contains(c.fold.Electors, d) && (p.connected || c.now.Mono-p.lostAt < UnseenMost) {
+		if p := c.peer(d); !c.own.left && d == c.self || slices.Contains(c.fold.Electors, d) && d != c.self && (p.connected || c.now.Mono-p.lostAt < UnseenMost) {
 			take(d)
 		}
 	}
