@@ -115,6 +115,22 @@ func proposalIn(message []byte, err error) (*Proposal, error) {
 	return m.content.proposal, nil
 }
 
+func TestUpdateAndRemoveOfOneMemberAreRefused(t *testing.T) {
+	w := crowd(t, X25519, 3)
+	alice, bob, carol := w.members[0], w.members[1], w.members[2]
+	update := must[[]byte](t)(carol.group.ProposeUpdate(Envelope{}))
+	second := must[[]byte](t)(carol.group.ProposeUpdate(Envelope{}))
+	for _, m := range []*member{alice, bob} {
+		must[*Received](t)(m.group.Receive(update, w.now))
+		must[*Received](t)(m.group.Receive(second, w.now))
+	}
+	_, err := alice.group.Commit(Commit{References: alice.group.Pending()[:1], Remove: []LeafIndex{2}}, w.now)
+	refused(t, err, ErrProposal)
+	_, err = alice.group.Commit(Commit{References: alice.group.Pending()}, w.now)
+	refused(t, err, ErrProposal)
+	must[*Staged](t)(alice.group.Commit(Commit{References: alice.group.Pending()[1:]}, w.now))
+}
+
 func TestReusedKeyPackageIsRefused(t *testing.T) {
 	w := crowd(t, X25519, 3)
 	mallory, bob := w.members[0], w.members[1]
@@ -319,7 +335,8 @@ func TestExternalCommitsHoldOnlyWhatTheyMay(t *testing.T) {
 		}
 	}
 	value := func(p Proposal) proposalOrRef { return proposalOrRef{proposal: &p} }
-	ref := must[*Received](t)(bob.group.Receive(must[[]byte](t)(w.members[0].group.ProposeUpdate(Envelope{})), w.now)).Ref
+	proposal := must[[]byte](t)(w.members[0].group.Propose(Proposal{Type: ProposalRemove, Removed: 2}, Envelope{}))
+	ref := must[*Received](t)(bob.group.Receive(proposal, w.now)).Ref
 	for name, c := range map[string]struct {
 		change func(*commitBuilder)
 		want   error

@@ -81,16 +81,17 @@ func (g *Group) usable() error {
 }
 
 // Merge takes a staged commit: the group enters the next epoch and the keys of
-// the old one are gone. If the commit removed this member, the group can only
-// read late messages from then on; delete it.
+// the old one are gone. If the commit removed this member, there is no next epoch:
+// the group refuses everything from then on and Changes deletes all its records.
 func (g *Group) Merge(s *Staged) error {
 	if s.base == nil || s.base != g.epoch || g.frozen {
 		return fmt.Errorf("merge: %w", ErrStaged)
 	}
 	s.base = nil
 	if s.next == nil {
-		g.expelled = true
-		g.reset = true
+		g.expelled, g.reset = true, true
+		g.ratchets = newSecretTree(g.epoch.suite, 1, nil)
+		g.proposals = map[string]*cached{}
 		return nil
 	}
 	g.enter(s.next, s.encryption)

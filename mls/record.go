@@ -81,11 +81,15 @@ func (g *Group) Saved() {
 	}
 }
 
-// Records lists all records of the group, sorted by kind and place: a snapshot.
+// Records lists all records of the group, sorted by kind and place: a snapshot. A
+// group that removed this member has none.
 func (g *Group) Records() []Record {
+	if g.expelled {
+		return nil
+	}
 	out := []Record{{epochName, g.epochRecord()}}
 	for _, x := range sortedKeys(g.ratchets.nodes) {
-		out = append(out, Record{nodeRecord(x), g.ratchets.nodes[x]})
+		out = append(out, Record{nodeRecord(x), g.ratchets.record(nodeRecord(x))})
 	}
 	for _, i := range sortedKeys(g.ratchets.ratchets) {
 		out = append(out, Record{ratchetRecord(i), g.ratchets.record(ratchetRecord(i))})
@@ -109,7 +113,7 @@ func sortedKeys[K ~uint32, V any](m map[K]V) []K {
 func (t *secretTree) record(name string) []byte {
 	if number, ok := strings.CutPrefix(name, nodePrefix); ok {
 		x, _ := strconv.ParseUint(number, 10, 32)
-		return t.nodes[nodeIndex(x)]
+		return bytes.Clone(t.nodes[nodeIndex(x)])
 	}
 	i, _ := strconv.ParseUint(strings.TrimPrefix(name, ratchetPrefix), 10, 32)
 	r := t.ratchets[LeafIndex(i)]
@@ -159,7 +163,6 @@ func (g *Group) epochRecord() []byte {
 	return encode(func(w *writer) {
 		w.uint8(stateVersion)
 		w.present(g.frozen)
-		w.present(g.expelled)
 		e.context.encode(w)
 		w.vector(e.confirmationTag)
 		w.uint32(uint32(e.self))
@@ -269,7 +272,7 @@ func (g *Group) decodeEpoch(b []byte) (err error) {
 	if version := r.uint8(); r.err == nil && version != stateVersion {
 		return fmt.Errorf("version %d: %w", version, ErrUnsupported)
 	}
-	g.frozen, g.expelled = r.present(), r.present()
+	g.frozen = r.present()
 	e := &epoch{context: decodeGroupContext(&r), secrets: new(epochSecrets), keys: keyRing{}}
 	e.confirmationTag, e.self = r.vector(), LeafIndex(r.uint32())
 	private := r.vector()

@@ -107,7 +107,9 @@ func (m *member) save() {
 			m.w.t.Fatalf("%s: record %s differs from the snapshot", m.name, r.Name)
 		}
 	}
-	m.reload()
+	if !m.group.Expelled() {
+		m.reload()
+	}
 }
 
 // reload replaces the group by what the store holds.
@@ -191,6 +193,9 @@ func (m *member) follow(message []byte) {
 	}
 	check(m.w.t, m.group.Merge(r.Commit))
 	m.save()
+	if m.group.Expelled() && len(m.store) > 0 {
+		m.w.t.Fatalf("%s: removed, and %d records are left", m.name, len(m.store))
+	}
 }
 
 // agree checks that all members are in one epoch and hold each key they should.
