@@ -71,10 +71,10 @@ to people only. It is good for 10 people and 7 days unless you say otherwise.`,
 		Args: exactly(),
 		RunE: p.onChat(&wanted, func(ctx context.Context, c *client, chat demes.ChatView, _ []string) error {
 			body := map[string]int{}
-			if uses > 0 {
+			if uses != 0 {
 				body["uses"] = uses
 			}
-			if expires > 0 {
+			if expires != 0 {
 				body["expires_in_s"] = int(expires.Seconds())
 			}
 			invite, err := post[demes.InviteView](ctx, c, chatPath(chat.ID, "/invites"), body)
@@ -294,14 +294,31 @@ func (p *program) renameCommand() *cobra.Command {
 func (p *program) stopCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
-		Short: "Let the node leave cleanly: a host hands over first",
+		Short: "Let the node leave cleanly, and wait until it has: a host hands over first",
 		Args:  exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.client()
 			if err != nil {
 				return err
 			}
-			return c.call(cmd.Context(), http.MethodPost, "/shutdown", nil, nil)
+			if err := c.call(cmd.Context(), http.MethodPost, "/shutdown", nil, nil); err != nil {
+				return err
+			}
+			return p.awaitEnd(cmd.Context(), c)
 		},
+	}
+}
+
+// awaitEnd waits until the node has left: it takes its token away last.
+func (p *program) awaitEnd(ctx context.Context, c *client) error {
+	ctx, cancel := context.WithTimeout(ctx, leaveWithin+callsWithin)
+	defer cancel()
+	for {
+		if now, err := p.client(); err != nil || now.token != c.token {
+			return nil
+		}
+		if !pause(ctx, lookEvery) {
+			return demes.Problem(demes.CodeUnreachable, "The node is still leaving", "Give it a moment, or end its process.")
+		}
 	}
 }

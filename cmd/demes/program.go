@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -67,6 +68,9 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	return p.explain(err)
 }
 
+// parseDetail is what Go says of a text that is no number.
+var parseDetail = regexp.MustCompile(`: strconv\.\w+: parsing .*`)
+
 func (p *program) command() *cobra.Command {
 	var flags runFlags
 	root := &cobra.Command{
@@ -83,7 +87,7 @@ func (p *program) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&p.data, "data", "", "the folder of the node's data, instead of the profile's own")
 	root.PersistentFlags().BoolVar(&p.verbose, "verbose", false, "log what developers want to know")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())}
+		return usageError{fmt.Errorf("%s; see: %s --help", parseDetail.ReplaceAllString(err.Error(), ": it takes a number"), cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	addRunFlags(root, &flags)

@@ -161,7 +161,7 @@ func play(t *testing.T, script string) string {
 	var out strings.Builder
 	for line := range strings.Lines(script) {
 		line = strings.TrimSuffix(line, "\n")
-		if strings.HasPrefix(line, "#") || line == "" {
+		if strings.HasPrefix(line, "# ") {
 			out.WriteString(line + "\n")
 		}
 		command, ok := strings.CutPrefix(line, "$ demes ")

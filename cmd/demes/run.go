@@ -140,7 +140,14 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 		closeAll(listeners)
 		return p.insteadInUse(ctx, err)
 	}
-	err = p.serve(ctx, serving{opened: running, dir: dir, port: port, listeners: listeners, flags: flags, target: target, log: log})
+	token := api.NewToken()
+	withdraw, err := announce(dir, token, port)
+	defer withdraw() // last: who waits for the end looks for the token
+	if err != nil {
+		closeAll(listeners)
+		return errors.Join(err, p.leave(running))
+	}
+	err = p.serve(ctx, serving{opened: running, token: token, port: port, listeners: listeners, flags: flags, target: target, log: log})
 	return errors.Join(err, p.leave(running))
 }
 
@@ -163,7 +170,7 @@ func (p *program) leave(running *opened) error {
 // serving is a node with all that its server needs.
 type serving struct {
 	*opened
-	dir       string
+	token     string
 	port      int
 	listeners []net.Listener
 	flags     runFlags
@@ -175,20 +182,13 @@ type serving struct {
 func (p *program) serve(ctx context.Context, s serving) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
-	token := api.NewToken()
 	server := api.New(api.Config{
-		Node: s.node, UI: web.Dist(), Port: s.port, Token: token, Faults: s.flags.faults, Stats: s.stats, Shutdown: leave, Log: s.log,
+		Node: s.node, UI: web.Dist(), Port: s.port, Token: s.token, Faults: s.flags.faults, Stats: s.stats, Shutdown: leave, Log: s.log,
 	})
-	withdraw, err := announce(s.dir, token, s.port)
-	defer withdraw()
-	if err != nil {
-		closeAll(s.listeners)
-		return err
-	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, s.listeners, callsWithin) }()
 	page := fmt.Sprintf("http://127.0.0.1:%d/", s.port)
-	p.printf("demes: %s#token=%s\n", page, token)
+	p.printf("demes: %s#token=%s\n", page, s.token)
 	p.show(s, page, server)
 	if s.target != "" {
 		go knock(ctx, s.node, s.target, s.log) // ends with the context

@@ -1,5 +1,83 @@
 package main
 
-import "errors"
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"strconv"
 
-func openNode(nodeConfig) (*opened, error) { return nil, errors.New("this build has no node") }
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/api"
+	"github.com/demes-chat/demes/internal/node"
+	"github.com/demes-chat/demes/internal/p2p"
+	"github.com/demes-chat/demes/internal/store"
+)
+
+// valuePort is where the profile keeps its p2p port: others know it.
+const valuePort = "p2p-port"
+
+var _ api.Node = (*node.Node)(nil)
+
+// openNode puts the layers together: store, network, node.
+func openNode(cfg nodeConfig) (*opened, error) {
+	kept, err := store.Open(cfg.dir)
+	if err != nil {
+		return nil, err
+	}
+	n, err := node.New(node.Config{
+		Store: kept,
+		OpenTransport: func(key ed25519.PrivateKey, handler node.Handler) (node.Transport, error) {
+			return openTransport(kept, p2p.Config{Key: key, Port: cfg.p2pPort, Handler: handler, Log: cfg.log})
+		},
+		Name: cfg.name, Version: currentVersion(), DataDir: cfg.dir, OpenLobby: cfg.openLobby, Faults: cfg.faults, Log: cfg.log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, kept.Close())
+	}
+	return &opened{
+		node:  n,
+		stats: func() api.Stats { return api.Stats(n.Stats()) },
+		close: func(ctx context.Context) error { return n.Close(ctx) },
+	}, nil
+}
+
+// openTransport listens on the port that the user named, or on the one that the
+// profile had before. When somebody else has that one now, any will do: members
+// pass on where a device is.
+func openTransport(kept *store.Store, cfg p2p.Config) (*p2p.Transport, error) {
+	if cfg.Port != 0 {
+		return p2p.Open(cfg)
+	}
+	before := keptPort(kept)
+	cfg.Port = before
+	transport, err := p2p.Open(cfg)
+	var problem *demes.Error
+	if before != 0 && errors.As(err, &problem) && problem.Code == demes.CodePortTaken {
+		cfg.Log.Warn("the port where others reach this node is taken; another is used", slog.Int("port", before))
+		cfg.Port = 0
+		transport, err = p2p.Open(cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if port := transport.Port(); port != before {
+		if err := kept.SetValue(valuePort, []byte(strconv.Itoa(port))); err != nil {
+			return nil, errors.Join(err, transport.Close())
+		}
+	}
+	return transport, nil
+}
+
+// keptPort is the port of the last time, or 0.
+func keptPort(kept *store.Store) int {
+	raw, err := kept.Value(valuePort)
+	if err != nil {
+		return 0 // whatever is wrong with the store, its next write says it
+	}
+	port, err := strconv.Atoi(string(raw))
+	if err != nil || port < 1 || port > 65535 {
+		return 0
+	}
+	return port
+}
