@@ -99,6 +99,7 @@ func (c *Chat) react(s Sealed, void string) {
 	}
 	if s.Event.Kind == demes.KindStart && void == "" {
 		c.gens.startedAt = c.now.Mono
+		c.wake(0) // a founder alone has nobody whose word would
 		c.notice(Notice{Kind: NoticeMode})
 	}
 }

@@ -271,11 +271,11 @@ func (c *Chat) pendingMessage(item OutboxItem) demes.MessageView {
 
 // Find shows one message that is not settled; ok is false when there is none.
 func (c *Chat) Find(id demes.EventID) (demes.MessageView, bool) {
-	if e := c.tail.get(id); e != nil {
+	if e := c.tail.get(id); e != nil && e.Kind == demes.KindMessage {
 		return c.Message(SettledEntry{Event: e}), true
 	}
 	for _, item := range c.own.pending {
-		if id.Device == c.self && item.Seq == id.Seq {
+		if id.Device == c.self && item.Seq == id.Seq && item.Kind == demes.KindMessage {
 			return c.pendingMessage(item), true
 		}
 	}
