@@ -12,7 +12,11 @@ mkdirSync(folder, { recursive: true })
 const SIZES = { wide: { width: 1280, height: 800 }, narrow: { width: 360, height: 740 } }
 const NAMES = ['alice', 'bob', 'carol', 'dmitri', 'Esra']
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-const openChat = (page) => page.getByRole('button', { name: /Saturday hike/ }).click()
+/** A node's only chat is open already. */
+async function openChat(page) {
+  if (await page.getByRole('heading', { level: 1, name: 'Saturday hike' }).isVisible()) return
+  await page.getByRole('button', { name: /Saturday hike/ }).click()
+}
 
 /** Each shot: the scene, who looks, and what is done before the picture. */
 const SHOTS = {
@@ -97,7 +101,7 @@ for (const [name, shot] of Object.entries(SHOTS).filter(([each]) => each.startsW
       watch(page, title, problems)
       try {
         await page.goto(nodes.urls[shot.who])
-        await page.locator('h1, nav').first().waitFor({ timeout: 5000 })
+        await page.locator('h1:visible, nav:visible').first().waitFor({ timeout: 5000 })
         page.setDefaultTimeout(6000)
         await shot.act(page, size, nodes)
         await pause(350)

@@ -53,6 +53,7 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
   const list = useRef<HTMLDivElement>(null)
   const rows = useMemo(() => timeline(room), [room])
   const byId = useMemo(() => new Map(room.messages.map((message) => [message.id, message])), [room.messages])
+  const accounts = useMemo(() => new Map(room.chat.members.map((each) => [each.device, each.account])), [room.chat.members])
   const { id } = room.chat
   const { hasOlder, hasNewer } = room
   const onOlder = useCallback(() => void (hasOlder && session.loadOlder(id)), [session, id, hasOlder])
@@ -70,6 +71,8 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
     element?.scrollIntoView({ block: 'center' })
     element?.focus({ preventScroll: true })
   }, [])
+
+  const onResend = useCallback((message: Message) => session.send(id, message.text, message.reply_to), [session, id])
 
   const toNewest = async () => {
     if (hasNewer) await session.loadLatest(id)
@@ -106,13 +109,14 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
             key={each.key}
             message={each.message}
             quoted={quoted}
-            chat={room.chat}
+            account={accounts.get(each.message.author.device) ?? each.message.author.device}
             names={names}
             me={me}
             first={each.first}
             last={each.last}
             onReply={onReply}
             onJump={onJump}
+            onResend={onResend}
           />
         )
       }
@@ -127,6 +131,7 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
         className="messages"
         role="log"
         aria-label="Messages"
+        aria-live={atEnd ? 'polite' : 'off'}
         aria-busy={!room.loaded}
         tabIndex={0}
         data-region

@@ -1,23 +1,26 @@
 import { memo } from 'react'
-import type { Chat, Message } from '../api/types'
+import type { Message } from '../api/types'
 import { harmlessText, shownName } from '../text/harmless'
 import { clockTime, fullTime } from '../text/time'
 import { Avatar } from '../ui/Avatar'
 import { IconButton } from '../ui/Button'
 import { Name } from '../ui/Name'
+import { FailedHelp } from './FailedHelp'
 import { MessageState } from './MessageState'
 import { MessageText } from './MessageText'
 
 interface MessageRowProps {
   message: Message
   quoted: Message | null
-  chat: Chat
+  /** The author's account, which gives the colour of the face. */
+  account: string
   names: Map<string, string>
   me: string
   first: boolean
   last: boolean
   onReply: (message: Message) => void
   onJump: (id: string) => void
+  onResend: (message: Message) => void
 }
 
 function Quote({ message, quoted, names, onJump }: Pick<MessageRowProps, 'message' | 'quoted' | 'names' | 'onJump'>) {
@@ -39,10 +42,9 @@ function spoken(message: Message, name: string): string {
 }
 
 export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
-  const { message, quoted, chat, names, me, first, last, onReply, onJump } = props
+  const { message, quoted, account, names, me, first, last, onReply, onJump, onResend } = props
   const mine = message.author.device === me
   const name = shownName(names, message.author)
-  const account = chat.members.find((member) => member.device === message.author.device)?.account ?? message.author.device
   const shape = `${mine ? 'mine' : 'theirs'}${first ? ' first' : ''}${last ? ' last' : ''} is-${message.state}`
   return (
     <article className={`message ${shape}`} data-message={message.id} tabIndex={-1} aria-label={spoken(message, mine ? 'You' : name)}>
@@ -54,12 +56,13 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
             <Quote message={message} quoted={quoted} names={names} onJump={onJump} />
             <MessageText text={message.text} />
             <span className="meta">
-              <MessageState message={message} chat={chat} names={names} me={me} />
+              <MessageState message={message} names={names} me={me} />
               <time dateTime={message.sent_at} title={fullTime(message.sent_at)}>{clockTime(message.sent_at)}</time>
             </span>
           </div>
           <IconButton label={`Reply to ${name}`} icon="reply" className="message-reply" onClick={() => onReply(message)} />
         </div>
+        {mine && message.state === 'failed' && <FailedHelp problem={message.problem} text={message.text} onRetry={() => onResend(message)} />}
       </div>
     </article>
   )

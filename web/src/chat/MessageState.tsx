@@ -1,5 +1,5 @@
-import type { Chat, Message, MessageState as State } from '../api/types'
-import { useSession } from '../shell/context'
+import type { Message, MessageState as State } from '../api/types'
+import { useSession, useStore } from '../shell/context'
 import { Icon, type IconName } from '../ui/Icon'
 import { Name } from '../ui/Name'
 import { Popover } from '../ui/Popover'
@@ -13,9 +13,16 @@ const MEANING: Record<State, string> = {
   failed: 'The chat did not take it.',
 }
 
-function Holders({ message, chat, names, me }: { message: Message; chat: Chat; names: Map<string, string>; me: string }) {
+interface MessageStateProps {
+  message: Message
+  names: Map<string, string>
+  me: string
+}
+
+function Holders({ message, names, me }: MessageStateProps) {
+  const chat = useStore((state) => state.rooms[message.chat]?.chat)
   const { position } = message
-  if (position === null) return null
+  if (position === null || chat === undefined) return null
   return (
     <ul className="holders">
       {chat.members.map((member) => {
@@ -33,15 +40,8 @@ function Holders({ message, chat, names, me }: { message: Message; chat: Chat; n
   )
 }
 
-interface MessageStateProps {
-  message: Message
-  chat: Chat
-  names: Map<string, string>
-  me: string
-}
-
 /** How far a message has come, in a word; a click tells who holds it. */
-export function MessageState({ message, chat, names, me }: MessageStateProps) {
+export function MessageState({ message, names, me }: MessageStateProps) {
   const session = useSession()
   const { state } = message
   const mine = message.author.device === me
@@ -50,7 +50,7 @@ export function MessageState({ message, chat, names, me }: MessageStateProps) {
   if (words === '') return null
   return (
     <Popover
-      onOpen={() => session.refresh(chat.id)}
+      onOpen={() => session.refresh(message.chat)}
       title={state === 'failed' ? (message.problem?.title ?? 'Failed') : `${state[0]?.toUpperCase()}${state.slice(1)}`}
       trigger={
         <button type="button" className={`state state-${state}`}>
@@ -62,7 +62,7 @@ export function MessageState({ message, chat, names, me }: MessageStateProps) {
     >
       <p className="hint">{message.problem?.detail ?? MEANING[state]}</p>
       {message.position !== null && <p className="hint">Message number {message.position} of this chat.</p>}
-      <Holders message={message} chat={chat} names={names} me={me} />
+      <Holders message={message} names={names} me={me} />
     </Popover>
   )
 }

@@ -1,8 +1,8 @@
 import { useSession } from '../shell/context'
 import type { Queued } from '../state/state'
 import { clockTime } from '../text/time'
-import { Button } from '../ui/Button'
 import { Icon } from '../ui/Icon'
+import { FailedHelp } from './FailedHelp'
 import { MessageText } from './MessageText'
 
 /** A message that the node has not stored yet: it waits in this page. */
@@ -23,12 +23,12 @@ export function QueuedRow({ chat, item }: { chat: string; item: Queued }) {
           </span>
         </div>
         {problem !== undefined && (
-          <div className="failed-help" role="alert">
-            <p><strong>{problem.title}.</strong> {problem.detail}</p>
-            <Button onClick={() => session.retrySend(chat, item.key)}>Try again</Button>
-            <Button look="quiet" onClick={() => void navigator.clipboard.writeText(item.text)}>Copy</Button>
-            <Button look="quiet" onClick={() => session.store.dispatch({ type: 'dropped', chat, key: item.key })}>Discard</Button>
-          </div>
+          <FailedHelp
+            problem={problem}
+            text={item.text}
+            onRetry={() => session.retrySend(chat, item.key)}
+            onDiscard={() => session.store.dispatch({ type: 'dropped', chat, key: item.key })}
+          />
         )}
       </div>
     </article>

@@ -79,9 +79,10 @@ describe('the composer', () => {
 })
 
 describe('a message', () => {
+  const onResend = vi.fn()
   const show = (each: Message, quoted: Message | null = null) =>
     draw(
-      <MessageRow message={each} quoted={quoted} chat={chat()} names={names} me="dev-alice" first last onReply={vi.fn()} onJump={vi.fn()} />,
+      <MessageRow message={each} quoted={quoted} account="acc" names={names} me="dev-alice" first last onReply={vi.fn()} onJump={vi.fn()} onResend={onResend} />,
     )
 
   it('never becomes markup', () => {
@@ -104,6 +105,14 @@ describe('a message', () => {
   ])('of one\'s own says its state in words', (each, words) => {
     show(each)
     expect(screen.getByRole('button', { name: words })).toBeTruthy()
+  })
+
+  it('that failed says why and can be sent again', () => {
+    const problem = { code: 'epoch', title: 'Too old', detail: 'Send it again.' }
+    show(message('alice', 1, { state: 'failed', problem }))
+    expect(screen.getByRole('alert').textContent).toContain('Too old. Send it again.')
+    fireEvent.click(screen.getByRole('button', { name: 'Send again' }))
+    expect(onResend).toHaveBeenCalledOnce()
   })
 
   it('of another says only what is unusual', () => {

@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import type { Chat, Member } from '../api/types'
+import { Banners } from '../chat/Banners'
 import { ChatMenu } from '../chat/ChatMenu'
 import { InviteCard } from '../people/InviteCard'
 import { useNames, useSession, useStore } from '../shell/context'
@@ -26,14 +27,18 @@ function Guest({ member, name, you }: { member: Member; name: string; you: boole
   )
 }
 
-function StartPart({ chat, founder, mine }: { chat: Chat; founder: string; mine: boolean }) {
+function StartPart({ chat, founder, here, mine }: { chat: Chat; founder: string; here: boolean; mine: boolean }) {
   const session = useSession()
   const [busy, setBusy] = useState(false)
   if (!mine) {
     return (
       <div className="start-wait" role="status">
         <span className="ripple" aria-hidden="true" />
-        <p>Waiting for <bdi><strong>{founder}</strong></bdi> to start the chat.</p>
+        {here ? (
+          <p>Waiting for <bdi><strong>{founder}</strong></bdi> to start the chat.</p>
+        ) : (
+          <p><bdi><strong>{founder}</strong></bdi> is away; the lobby waits.</p>
+        )}
       </div>
     )
   }
@@ -69,6 +74,7 @@ export function LobbyScreen({ room }: { room: Room }) {
         </div>
         <ChatMenu chat={chat} />
       </header>
+      <Banners chat={chat} />
       <div className="lobby-body">
         <Knocks chat={chat} />
         <section className="card lobby-here" aria-labelledby="here">
@@ -78,7 +84,12 @@ export function LobbyScreen({ room }: { room: Room }) {
               <Guest key={member.device} member={member} name={names.get(member.device) ?? ''} you={member.device === me} />
             ))}
           </ul>
-          <StartPart chat={chat} founder={names.get(founder?.device ?? '') ?? 'the founder'} mine={mine} />
+          <StartPart
+            chat={chat}
+            founder={names.get(founder?.device ?? '') ?? 'the founder'}
+            here={founder?.online ?? false}
+            mine={mine}
+          />
         </section>
         <section className="card" aria-labelledby="bring">
           <h2 id="bring">Bring the others in</h2>

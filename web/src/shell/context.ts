@@ -1,6 +1,6 @@
 /** How components reach the state and the session. */
 import { createContext, useContext, useMemo, useSyncExternalStore } from 'react'
-import type { Chat } from '../api/types'
+import type { Chat, Member } from '../api/types'
 import type { Session } from '../state/session'
 import type { State } from '../state/state'
 import { shownNames } from '../text/harmless'
@@ -19,7 +19,11 @@ export function useStore<T>(select: (state: State) => T): T {
   return useSyncExternalStore(store.subscribe, () => select(store.get()))
 }
 
-/** The harmless names of a chat's members, by device. */
+/**
+ * The harmless names of a chat's members, by device. The map stays the same while the names do: chats arrive
+ * anew with every measurement, and all messages are drawn with it.
+ */
 export function useNames(chat: Chat): Map<string, string> {
-  return useMemo(() => shownNames(chat.members), [chat.members])
+  const people = JSON.stringify(chat.members.map(({ device, account, name }) => ({ device, account, name })))
+  return useMemo(() => shownNames(JSON.parse(people) as Pick<Member, 'device' | 'account' | 'name'>[]), [people])
 }
