@@ -34,6 +34,9 @@ func (c *Chat) Step(now demes.Now, from demes.DeviceID, f *wire.Frame) error {
 	if c.gone() {
 		return nil
 	}
+	if len(c.gens.ahead) > 0 {
+		c.goOn() // what follows in one turn may be of the generation that a certificate began
+	}
 	if c.fold.Members[from] == nil && !mayKnowMore(f) {
 		return fmt.Errorf("frame from %s: %w", from.Short(), ErrStranger)
 	}
