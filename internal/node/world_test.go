@@ -144,9 +144,12 @@ func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
+	look := time.NewTicker(50 * time.Millisecond) // nothing tells of some things
+	defer look.Stop()
 	for !holds() {
 		select {
 		case <-w.news:
+		case <-look.C:
 		case <-deadline.C:
 			w.t.Fatalf("gave up waiting: %s\n%s", what, w)
 		}
@@ -283,7 +286,7 @@ func (w *world) live(id demes.ChatID, all ...*party) {
 		hosts := map[string]bool{}
 		for _, p := range all {
 			v := p.chat(id)
-			if v.Phase != demes.PhaseLive || v.Generation == 0 || v.Host == nil {
+			if v.Phase != demes.PhaseLive || v.Generation == 0 || v.Term == 0 || v.Host == nil {
 				return false
 			}
 			hosts[v.Host.Device] = true
@@ -338,4 +341,26 @@ func (w *world) host(id demes.ChatID, all ...*party) (host *party, others []*par
 		w.t.Fatalf("the host is none of these\n%s", w)
 	}
 	return host, others
+}
+
+// story is what a node told of hosts, for failures.
+func (p *party) story() (text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.seen {
+		if v, ok := e.Detail.(demes.ChatView); ok && e.Type != "members" && e.Type != "latency" {
+			host := "nobody"
+			if v.Host != nil {
+				host = v.Host.Name
+			}
+			text += fmt.Sprintf("%s: host %s term %d generation %d index %d, succession", e.Type, host, v.Term, v.Generation, v.Head.Index)
+			for _, r := range v.Succession {
+				if text += " " + r.Name; r.ScoreMs != nil {
+					text += fmt.Sprintf(" %.2f", *r.ScoreMs)
+				}
+			}
+			text += "; " + e.Text + "\n"
+		}
+	}
+	return text
 }
