@@ -95,6 +95,38 @@ func eachSize(b *testing.B, f func(b *testing.B, g *benchGroup)) {
 	}
 }
 
+// BenchmarkFloor times the primitives, without which nothing here can do.
+func BenchmarkFloor(b *testing.B) {
+	key := must[*SigningKey](b)(X25519.NewSigningKey())
+	content := make([]byte, 300)
+	signature := must[[]byte](b)(key.sign(content))
+	b.Run("sign", func(b *testing.B) {
+		for b.Loop() {
+			_, _ = key.sign(content)
+		}
+	})
+	b.Run("verify", func(b *testing.B) {
+		for b.Loop() {
+			key.suite.verify(key.public, content, signature)
+		}
+	})
+	for _, suite := range []Suite{X25519, XWing} {
+		s := suite.algorithms()
+		private, err := s.kem.GenerateKey()
+		check(b, err)
+		b.Run("seal/"+suite.String(), func(b *testing.B) {
+			for b.Loop() {
+				must[sealed](b)(s.encryptWithLabel(private.PublicKey().Bytes(), "x", nil, content[:32]))
+			}
+		})
+		b.Run("derive/"+suite.String(), func(b *testing.B) {
+			for b.Loop() {
+				_, _ = s.kem.DeriveKeyPair(content[:32])
+			}
+		})
+	}
+}
+
 func BenchmarkJoin(b *testing.B) {
 	eachSize(b, func(b *testing.B, g *benchGroup) {
 		policy := g.world.policy()

@@ -357,6 +357,23 @@ func TestGREASEIsSentAndIgnored(t *testing.T) {
 	}
 }
 
+func TestStagedShowsTheGroupToCome(t *testing.T) {
+	w := crowd(t, X25519, 3)
+	list := []Extension{RequiredCapabilities{}.Extension()}
+	staged := must[*Staged](t)(w.members[0].group.Commit(Commit{Extensions: list, Remove: []LeafIndex{2}}, w.now))
+	r := must[*Received](t)(w.members[1].group.Receive(staged.Message, w.now)).Commit
+	for _, s := range []*Staged{staged, r} {
+		if s.Epoch() != w.members[0].group.Epoch()+1 || s.Context().Epoch != s.Epoch() || len(s.Context().Extensions) != 1 ||
+			s.Committer != 0 || !slices.Equal(s.Removed, []LeafIndex{2}) || s.Expelled || len(s.Proposals) != 2 {
+			t.Fatalf("staged: %+v", s)
+		}
+	}
+	out := must[*Received](t)(w.members[2].group.Receive(staged.Message, w.now)).Commit
+	if !out.Expelled || out.Context().GroupID != nil || out.Authenticator() != nil {
+		t.Fatalf("staged by the removed member: %+v", out)
+	}
+}
+
 func TestPaddingHidesTheLength(t *testing.T) {
 	w := crowd(t, X25519, 2)
 	sizes := map[int]bool{}

@@ -26,6 +26,20 @@ func Join(message, tree []byte, secrets *KeyPackageSecrets, policy Policy) (*Gro
 	return newGroup(j.epoch, j.encryption, policy), nil
 }
 
+// WelcomeRefs lists the key packages (KeyPackage.Ref) for which a Welcome is meant,
+// so that a client finds the secrets to join with.
+func WelcomeRefs(message []byte) ([][]byte, error) {
+	w, err := decodeMessage(message, WireWelcome, decodeWelcome)
+	if err != nil {
+		return nil, fmt.Errorf("welcome: %w", err)
+	}
+	refs := make([][]byte, len(w.secrets))
+	for i, s := range w.secrets {
+		refs[i] = s.newMember
+	}
+	return refs, nil
+}
+
 // joining is the way of a new member into a group.
 type joining struct {
 	suite      *suite

@@ -79,6 +79,9 @@ func (p Profile) check() (*suite, error) {
 	if p.Key == nil || p.Key.suite.id != p.Suite {
 		return nil, fmt.Errorf("profile needs a signing key of %v: %w", p.Suite, ErrKey)
 	}
+	if p.Credential.Type != CredentialBasic && p.Credential.Type != CredentialX509 {
+		return nil, fmt.Errorf("credential type %d: %w", p.Credential.Type, ErrUnsupported)
+	}
 	return s, nil
 }
 

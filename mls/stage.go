@@ -49,6 +49,15 @@ type Committed struct {
 // Epoch is the number of the epoch that merging leads to.
 func (s *Staged) Epoch() uint64 { return s.number }
 
+// Context is the GroupContext after merging, with the new extensions. It is the
+// zero value if Expelled.
+func (s *Staged) Context() GroupContext {
+	if s.next == nil {
+		return GroupContext{}
+	}
+	return s.next.context
+}
+
 // Authenticator is the epoch authenticator after merging (RFC 9420 §8.7), nil if
 // Expelled.
 func (s *Staged) Authenticator() []byte {

@@ -123,7 +123,7 @@ func (t *tree) carriesHash(p *parentNode, child, copath nodeIndex, scratch *[]no
 	if carrier == nil {
 		return false
 	}
-	return bytes.Equal(carrier.carriedHash(), t.parentHash(p, copath)) && carrier.carriedHash() != nil
+	return bytes.Equal(carrier.carriedHash(), t.parentHash(p, copath))
 }
 
 // carriedHash returns the parent hash that stands in a node, nil if it has none.
