@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { FakeNode } from './node.ts'
 import { scene } from './scenes.ts'
 
-export function main(): void {
+export async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       scene: { type: 'string', default: 'chat' },
@@ -17,12 +17,13 @@ export function main(): void {
   })
   const world = scene(values.scene, Number(values.nodes))
   const nodes = new Map<string, FakeNode>()
-  world.people.forEach((person, at) => {
+  for (const [at, person] of world.people.entries()) {
     const port = Number(values.port) + at
     const node = new FakeNode(world, person.device, port)
     nodes.set(person.name, node)
+    await node.ready
     console.log(`demes: http://127.0.0.1:${port}/#token=${node.token}`)
-  })
+  }
   createInterface({ input: process.stdin }).on('line', (line) => {
     const [verb = '', name = '', ...words] = line.trim().split(' ')
     if (verb === 'kill') {

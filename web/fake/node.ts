@@ -42,6 +42,7 @@ async function bodyOf(request: IncomingMessage): Promise<Body> {
 
 export class FakeNode {
   readonly token: string
+  readonly ready: Promise<void>
   readonly #world: World
   readonly #device: string
   readonly #server: Server
@@ -65,7 +66,7 @@ export class FakeNode {
       this.#history.push(frame)
       for (const each of this.#sockets) each.send(frame)
     })
-    this.#server.listen(port, '127.0.0.1')
+    this.ready = new Promise((resolve) => this.#server.listen(port, '127.0.0.1', resolve))
   }
 
   close(): void {

@@ -2,4 +2,4 @@
 import { runnerImport } from 'vite'
 
 const { module } = await runnerImport(new URL('./main.ts', import.meta.url).pathname)
-module.main()
+await module.main()

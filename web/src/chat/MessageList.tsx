@@ -1,7 +1,7 @@
 import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef } from 'react'
 import type { Message } from '../api/types'
 import { useSession } from '../shell/context'
-import { type Room, unreadOf } from '../state/state'
+import { heldBy, type Room, unreadOf } from '../state/state'
 import { timeline, type Row } from '../state/timeline'
 import { dayName } from '../text/time'
 import { Button } from '../ui/Button'
@@ -109,6 +109,7 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
             key={each.key}
             message={each.message}
             quoted={quoted}
+            heldBy={heldBy(each.message, room.chat)}
             account={accounts.get(each.message.author.device) ?? each.message.author.device}
             names={names}
             me={me}

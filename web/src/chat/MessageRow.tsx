@@ -12,6 +12,7 @@ import { MessageText } from './MessageText'
 interface MessageRowProps {
   message: Message
   quoted: Message | null
+  heldBy: number
   /** The author's account, which gives the colour of the face. */
   account: string
   names: Map<string, string>
@@ -42,7 +43,7 @@ function spoken(message: Message, name: string): string {
 }
 
 export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
-  const { message, quoted, account, names, me, first, last, onReply, onJump, onResend } = props
+  const { message, quoted, heldBy, account, names, me, first, last, onReply, onJump, onResend } = props
   const mine = message.author.device === me
   const name = shownName(names, message.author)
   const shape = `${mine ? 'mine' : 'theirs'}${first ? ' first' : ''}${last ? ' last' : ''} is-${message.state}`
@@ -56,7 +57,7 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
             <Quote message={message} quoted={quoted} names={names} onJump={onJump} />
             <MessageText text={message.text} />
             <span className="meta">
-              <MessageState message={message} names={names} me={me} />
+              <MessageState message={message} heldBy={heldBy} names={names} me={me} />
               <time dateTime={message.sent_at} title={fullTime(message.sent_at)}>{clockTime(message.sent_at)}</time>
             </span>
           </div>

@@ -15,11 +15,12 @@ const MEANING: Record<State, string> = {
 
 interface MessageStateProps {
   message: Message
+  heldBy: number
   names: Map<string, string>
   me: string
 }
 
-function Holders({ message, names, me }: MessageStateProps) {
+function Holders({ message, names, me }: Omit<MessageStateProps, 'heldBy'>) {
   const chat = useStore((state) => state.rooms[message.chat]?.chat)
   const { position } = message
   if (position === null || chat === undefined) return null
@@ -41,11 +42,11 @@ function Holders({ message, names, me }: MessageStateProps) {
 }
 
 /** How far a message has come, in a word; a click tells who holds it. */
-export function MessageState({ message, names, me }: MessageStateProps) {
+export function MessageState({ message, heldBy, names, me }: MessageStateProps) {
   const session = useSession()
   const { state } = message
   const mine = message.author.device === me
-  const held = state === 'pending' || state === 'failed' ? '' : ` · ${message.held_by} of ${message.members}`
+  const held = state === 'pending' || state === 'failed' ? '' : ` · ${heldBy} of ${message.members}`
   const words = mine ? `${state}${held}` : state === 'settled' ? '' : 'not settled yet'
   if (words === '') return null
   return (

@@ -82,7 +82,7 @@ describe('a message', () => {
   const onResend = vi.fn()
   const show = (each: Message, quoted: Message | null = null) =>
     draw(
-      <MessageRow message={each} quoted={quoted} account="acc" names={names} me="dev-alice" first last onReply={vi.fn()} onJump={vi.fn()} onResend={onResend} />,
+      <MessageRow message={each} quoted={quoted} heldBy={each.held_by} account="acc" names={names} me="dev-alice" first last onReply={vi.fn()} onJump={vi.fn()} onResend={onResend} />,
     )
 
   it('never becomes markup', () => {

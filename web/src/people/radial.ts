@@ -4,8 +4,8 @@ import type { Chat, Member } from '../api/types'
 export const SIZE = 300
 const MIDDLE = SIZE / 2
 /** The nearest ring keeps clear of the host, the farthest of the names at the edge. */
-const INNER = 52
-const OUTER = 112
+const INNER = 64
+const OUTER = 114
 /** Candidates for rings, in milliseconds; they are evenly spread on a log scale. */
 const RINGS = [0.3, 1, 3, 10, 30, 100, 300, 1000, 3000]
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { after, chat, live, loaded, member, message, node, roomOf, settled, who } from '../testing/samples'
 import { reduce } from './reduce'
-import { listedRooms, totalUnread, unreadOf, WINDOW_LIMIT } from './state'
+import { heldBy, listedRooms, totalUnread, unreadOf, WINDOW_LIMIT } from './state'
 
 const ids = (state: ReturnType<typeof after>) => roomOf(state).messages.map((each) => each.id)
 const queued = { key: 'k1', text: 'hello', at: '2026-11-22T10:00:00Z', sending: false }
@@ -57,6 +57,19 @@ describe('messages', () => {
     state = reduce(state, live({ type: 'message', message: settled('bob', 900, 900) }))
     expect(roomOf(state).messages.at(-1)?.position).toBe(end)
     expect(roomOf(state).last?.position).toBe(900)
+  })
+})
+
+describe('who holds a message', () => {
+  const marks = chat({ members: [member('alice'), member('bob', { held: 3 }), member('carol', { held: 2 })] })
+
+  it('is counted from the marks of the members where they say more', () => {
+    expect(heldBy({ ...settled('alice', 1, 2), held_by: 1 }, marks)).toBe(3)
+    expect(heldBy({ ...settled('alice', 1, 3), held_by: 1 }, marks)).toBe(2)
+  })
+
+  it('is what the message says while it has no position', () => {
+    expect(heldBy(message('alice', 1, { held_by: 2 }), marks)).toBe(2)
   })
 })
 

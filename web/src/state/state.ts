@@ -153,6 +153,17 @@ export function selectedRoom(state: State): Room | null {
   return state.selected === null ? null : (state.rooms[state.selected] ?? null)
 }
 
+/**
+ * How many members hold a message: as the message says, or as the members' own marks say since. Marks are
+ * cumulative positions, so they count for settled messages only.
+ */
+export function heldBy(message: Message, chat: Chat): number {
+  const { position } = message
+  if (position === null) return message.held_by
+  const marks = chat.members.filter((member) => member.held >= position || member.device === message.author.device)
+  return Math.max(message.held_by, marks.length)
+}
+
 /** This node's device in a chat. */
 export function meIn(chat: Chat, node: Node | null): string {
   return chat.me ?? node?.device ?? ''
