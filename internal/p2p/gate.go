@@ -19,6 +19,9 @@ const (
 	maxStrangers  = 8
 	strangerTime  = 10 * time.Second
 	strangerConns = 4
+	// strangerAsks questions are answered in one stay: which lobby, the request
+	// itself, and its repetitions.
+	strangerAsks = 4
 	// An address may bring strangerBurst strangers at once (an office that joins)
 	// and one per strangerEvery after that.
 	strangerBurst = 32
@@ -102,7 +105,7 @@ func (g *gate) ask(id peer.ID) (done func() (idle bool)) {
 	}
 }
 
-// mayAsk counts a stranger's question: one per stay.
+// mayAsk counts a stranger's questions in one stay.
 func (g *gate) mayAsk(id peer.ID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +113,7 @@ func (g *gate) mayAsk(id peer.ID) bool {
 		return true
 	}
 	s := g.strangers[id]
-	if s == nil || s.asks > 0 {
+	if s == nil || s.asks >= strangerAsks {
 		return false
 	}
 	s.asks++

@@ -25,6 +25,9 @@ const (
 const (
 	// setupTime bounds what it takes from the connection to the first frame.
 	setupTime = 10 * time.Second
+	// unknownRetry is the pause before a device that does not know this one yet is
+	// tried again.
+	unknownRetry = 100 * time.Millisecond
 	// lingerTime is how long a link that both sides left stays open, so that what
 	// is in flight arrives.
 	lingerTime = 5 * time.Second
@@ -163,7 +166,7 @@ func (l *link) run() {
 func (l *link) open() (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(l.pair.t.ctx, setupTime)
 	defer cancel()
-	stream, err := openStream(ctx, l.conn, framesProtocol)
+	stream, err := l.openFrames(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open frame stream: %w", err)
 	}
@@ -186,6 +189,25 @@ func (l *link) open() (network.Stream, error) {
 		return nil, errors.New("closed while it was set up")
 	case <-ctx.Done():
 		return nil, errors.New("the other side opened no frame stream")
+	}
+}
+
+// openFrames opens the frame stream. The other side may not know yet that the
+// two are members of one chat: it asks at the door over this very connection,
+// which therefore stays open until it has its answer.
+func (l *link) openFrames(ctx context.Context) (network.Stream, error) {
+	for {
+		stream, err := openStream(ctx, l.conn, framesProtocol)
+		if unknown := (multistream.ErrNotSupported[protocol.ID]{}); !errors.As(err, &unknown) {
+			return stream, err
+		}
+		select {
+		case <-time.After(unknownRetry):
+		case <-l.closed:
+			return nil, errors.New("closed while it was set up")
+		case <-ctx.Done():
+			return nil, err
+		}
 	}
 }
 
