@@ -40,7 +40,8 @@ const (
 )
 
 // newHost starts libp2p with the parts that a private group needs and nothing
-// else; the reasons stand in docs/decisions (transport).
+// else: no DHT, no browser transports, no AutoNAT (its dial-back comes from a
+// throw-away id, which the gate refuses) and no AutoRelay (reach does that).
 func newHost(key crypto.PrivKey, port int, loopback bool, gate *gate) (host.Host, error) {
 	// The kernel's default UDP buffer is enough for a chat; without this quic-go
 	// prints a warning past our log.
@@ -68,6 +69,7 @@ func newHost(key crypto.PrivKey, port int, loopback bool, gate *gate) (host.Host
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(trimmer),
 		libp2p.EnableRelay(),
+		// A night of dialling sleeping members is no sign of a blocked protocol.
 		libp2p.UDPBlackHoleSuccessCounter(nil),
 		libp2p.IPv6BlackHoleSuccessCounter(nil),
 		libp2p.AddrsFactory(publishable),

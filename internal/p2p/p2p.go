@@ -372,11 +372,11 @@ func (t *Transport) Close() error {
 	for _, p := range pairs {
 		p.leave()
 	}
-	patience, enough := context.WithTimeout(t.ctx, goodbyeTime)
+	ctx, cancel := context.WithTimeout(t.ctx, goodbyeTime)
 	for _, p := range pairs {
-		p.awaitEmpty(patience)
+		p.awaitEmpty(ctx)
 	}
-	enough()
+	cancel()
 	t.reach.close()
 	t.cancel()
 	for _, p := range pairs {

@@ -3,6 +3,8 @@ package p2p
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -82,19 +84,34 @@ func (r *reach) close() {
 
 // listen drains the events; libp2p blocks on those who do not.
 func (r *reach) listen() {
-	first := true
+	place := r.place()
 	for e := range r.events.Out() {
 		switch e := e.(type) {
 		case event.EvtPeerIdentificationCompleted:
 			r.observed(e)
 		case event.EvtLocalAddressesUpdated:
-			if !first { // the first one tells of the start
+			// The event also tells of observed and mapped addresses.
+			if now := r.place(); now != place {
+				place = now
 				r.t.addressesChanged()
 			}
-			first = false
 		}
 		r.nudge()
 	}
+}
+
+// place is where this machine is in the network: its interfaces' addresses.
+func (r *reach) place() string {
+	addrs, err := r.t.swarm.InterfaceListenAddresses()
+	if err != nil {
+		return ""
+	}
+	texts := make([]string, 0, len(addrs))
+	for _, addr := range addrs {
+		texts = append(texts, addr.String())
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, " ")
 }
 
 // nudge looks for relays now.
