@@ -143,6 +143,31 @@ func TestUnmergedLeafOfAnotherSubtreeIsRefused(t *testing.T) {
 	refused(t, tree.checkUnmerged(), ErrMalformed)
 }
 
+func TestUnmergedLeavesStandInOrder(t *testing.T) {
+	tree := crowd(t, X25519, 4).members[0].group.epoch.tree.clone()
+	tree.nodes[1], tree.nodes[5] = new(node), new(node)
+	for _, c := range []struct {
+		unmerged []LeafIndex
+		want     error
+	}{{[]LeafIndex{1, 2}, nil}, {[]LeafIndex{2, 1}, ErrMalformed}, {[]LeafIndex{1, 1}, ErrMalformed}} {
+		tree.nodes[3] = &node{parent: &parentNode{encryptionKey: []byte{1}, unmerged: c.unmerged}}
+		refused(t, tree.checkUnmerged(), c.want)
+	}
+}
+
+// A parent that calls a leaf unmerged which the node below has merged is not
+// parent-hash valid, although the hash itself does not cover its list.
+func TestParentHashNeedsTheUnmergedLeavesInTheResolution(t *testing.T) {
+	w := crowd(t, X25519, 4)
+	w.commit(w.members[0], Commit{})
+	tree := w.members[0].group.epoch.tree.clone()
+	check(t, tree.checkParentHashes())
+	p := *tree.nodes[3].parent
+	p.unmerged = []LeafIndex{1}
+	tree.set(3, &node{parent: &p})
+	refused(t, tree.checkParentHashes(), ErrParentHash)
+}
+
 func TestDuplicateKeysInATreeAreRefused(t *testing.T) {
 	w := crowd(t, X25519, 4)
 	g := w.members[0].group

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// MaxVector is the longest opaque<V> that a decoder follows and an encoder
+// maxVector is the longest opaque<V> that a decoder follows and an encoder
 // writes. RFC 9420 §2.1.2 allows 2^30-1; no message this package accepts can
 // hold one as long, so a longer length is refused before anything is allocated.
-const MaxVector = 1<<30 - 1
+const maxVector = 1<<30 - 1
 
 // reader decodes the TLS presentation language with the variable-size vectors
 // of RFC 9420 §2.1.2. It never copies: every slice it gives aliases its input.
@@ -222,7 +222,7 @@ func appendLength(b []byte, n int) []byte {
 		return append(b, byte(n))
 	case n < 1<<14:
 		return append(b, 0x40|byte(n>>8), byte(n))
-	case n <= MaxVector:
+	case n <= maxVector:
 		return append(b, 0x80|byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
 	}
 	panic("mls: vector longer than 2^30-1 bytes")

@@ -193,8 +193,8 @@ func (b *commitBuilder) conclude(time.Time) (err error) {
 		if s.Welcome, err = b.welcome(); err != nil {
 			return err
 		}
-		if len(s.Welcome) > MaxMessage {
-			return fmt.Errorf("welcome of %d bytes, add fewer or omit the tree: %w", len(s.Welcome), ErrTooLarge)
+		if s.Welcome, err = bounded(s.Welcome); err != nil {
+			return fmt.Errorf("welcome: %w", err)
 		}
 	}
 	s.Message, err = b.group.protect(&b.content, b.options.Envelope)

@@ -161,8 +161,12 @@ func TestLongMessagesAreRefusedUnread(t *testing.T) {
 	refused(t, err, ErrTooLarge)
 	_, err = Inspect(long)
 	refused(t, err, ErrTooLarge)
+	before := w.members[0].state()
 	_, err = w.members[0].group.Send(make([]byte, MaxMessage), Envelope{})
 	refused(t, err, ErrTooLarge)
+	if w.members[0].state() != before {
+		t.Fatal("a message that was not sent changed the state")
+	}
 }
 
 func TestProposalsAreLimited(t *testing.T) {

@@ -32,9 +32,6 @@ func (g *Group) Send(data []byte, o Envelope) ([]byte, error) {
 	if len(g.proposals) > 0 {
 		return nil, fmt.Errorf("send: %d %w", len(g.proposals), ErrPending)
 	}
-	if len(data)+len(o.AuthenticatedData) > MaxMessage/2 {
-		return nil, fmt.Errorf("send %d bytes: %w", len(data), ErrTooLarge)
-	}
 	a := g.compose(ContentApplication, o)
 	a.wire = WirePrivate
 	a.content.data = data
@@ -63,18 +60,29 @@ func (g *Group) compose(kind ContentType, o Envelope) *authenticated {
 func (g *Group) protect(a *authenticated, o Envelope) ([]byte, error) {
 	e := g.epoch
 	if a.wire == WirePublic {
-		return a.protectPublic(e.suite, e.secrets.membership, e.encoded), nil
+		return bounded(a.protectPublic(e.suite, e.secrets.membership, e.encoded))
 	}
 	key, advance, err := g.ratchets.send(e.self, ratchetOf(a.content.kind))
 	if err != nil {
 		return nil, err
 	}
 	message, err := a.protectPrivate(e.suite, e.secrets.senderData, key, o.PadTo)
+	if err == nil {
+		message, err = bounded(message)
+	}
 	if err != nil {
 		return nil, err
 	}
 	g.ratchets.apply(advance)
 	key.erase()
+	return message, nil
+}
+
+// bounded refuses to give out what no receiver would read.
+func bounded(message []byte) ([]byte, error) {
+	if len(message) > MaxMessage {
+		return nil, fmt.Errorf("message of %d bytes: %w", len(message), ErrTooLarge)
+	}
 	return message, nil
 }
 

@@ -59,7 +59,7 @@ func randomBytes(n int) hexBytes {
 }
 
 func deserializationVectors() (out []deserializationCase) {
-	for _, n := range []int{0, 1, 63, 64, 16383, 16384, MaxVector} {
+	for _, n := range []int{0, 1, 63, 64, 16383, 16384, maxVector} {
 		out = append(out, deserializationCase{appendLength(nil, n), n})
 	}
 	return out
