@@ -218,26 +218,60 @@ func (p *program) decideCommand(use, summary string, admit bool) *cobra.Command 
 	return command
 }
 
-// simple makes a command that does one thing to a chat.
-func (p *program) simple(use, summary, long, path string) *cobra.Command {
+// startWithin is how long measuring and the first election may take.
+const startWithin = 30 * time.Second
+
+func (p *program) startCommand() *cobra.Command {
 	var wanted string
 	command := &cobra.Command{
-		Use: use, Short: summary, Long: long, Args: exactly(),
+		Use:   "start",
+		Short: "Start the chat of a lobby that you founded",
+		Long: `Start the chat of a lobby that you founded: all pairs are measured, the member
+who stands best becomes host, and messages flow. The command ends when they do.
+Who comes later needs an invite.`,
+		Args: exactly(),
 		RunE: p.onChat(&wanted, func(ctx context.Context, c *client, chat demes.ChatView, _ []string) error {
-			return c.call(ctx, http.MethodPost, chatPath(chat.ID, path), nil, nil)
+			if err := c.call(ctx, http.MethodPost, chatPath(chat.ID, "/start"), nil, nil); err != nil {
+				return err
+			}
+			return p.awaitStart(ctx, c, chat.ID)
 		}),
 	}
 	addChatFlag(command, &wanted)
 	return command
 }
 
-func (p *program) startCommand() *cobra.Command {
-	return p.simple("start", "Start the chat of a lobby that you founded", `Start the chat of a lobby that you founded: all pairs are measured, the member
-who stands best becomes host, and messages flow. Who comes later needs an invite.`, "/start")
+// awaitStart waits until a chat has left its lobby.
+func (p *program) awaitStart(ctx context.Context, c *client, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		chat, err := get[demes.ChatView](ctx, c, chatPath(id, ""))
+		if err != nil {
+			return err
+		}
+		if chat.value.Phase != demes.PhaseLobby {
+			p.answered(chat.raw, "")
+			return nil
+		}
+		if !pause(ctx, lookEvery) {
+			return demes.Problem(demes.CodeUnreachable, "The chat has not started yet", "It will: see how it stands with demes status.")
+		}
+	}
 }
 
 func (p *program) leaveCommand() *cobra.Command {
-	return p.simple("leave", "Leave a chat for good", "", "/leave")
+	var wanted string
+	command := &cobra.Command{
+		Use:   "leave",
+		Short: "Leave a chat for good",
+		Args:  exactly(),
+		RunE: p.onChat(&wanted, func(ctx context.Context, c *client, chat demes.ChatView, _ []string) error {
+			return c.call(ctx, http.MethodPost, chatPath(chat.ID, "/leave"), nil, nil)
+		}),
+	}
+	addChatFlag(command, &wanted)
+	return command
 }
 
 func (p *program) handoverCommand() *cobra.Command {

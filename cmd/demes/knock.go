@@ -18,7 +18,7 @@ const (
 	// terminals in any order.
 	knockFor   = 2 * time.Minute
 	knockEvery = 500 * time.Millisecond
-	lookEvery  = 200 * time.Millisecond
+	lookEvery  = 50 * time.Millisecond
 )
 
 // splitTarget tells links from addresses.
