@@ -40,7 +40,9 @@ function hostNotice(change: Change): Notice | null {
   const old = room.lastHost
   if (next.phase !== 'live' || next.host === null || old === null || next.host.device === old.device) return null
   const gapMs = room.hostlessSince === null ? undefined : at - room.hostlessSince
-  return { ...notice(change, reasonOf(next, old), old, next.host, gapMs), text: change.text, relay: next.mode === 'provisional' }
+  // The node's line is better than ours only if it also says what became of the old host.
+  const text = change.text?.includes(old.name) === true ? change.text : undefined
+  return { ...notice(change, reasonOf(next, old), old, next.host, gapMs), text, relay: next.mode === 'provisional' }
 }
 
 function memberNotices(change: Change): Notice[] {

@@ -167,6 +167,8 @@ describe('host changes', () => {
   it('use the words of the node where it has some', () => {
     const state = after(chat(), live({ type: 'host', detail: chat({ host: who('bob') }), text: 'alice sleeps; bob hosts now' }))
     expect(roomOf(state).notices[0]?.text).toBe('alice sleeps; bob hosts now')
+    const bare = after(chat(), live({ type: 'host', detail: chat({ host: who('bob'), members: away }), text: 'bob hosts now' }))
+    expect(roomOf(bare).notices[0]).toMatchObject({ kind: 'away', text: undefined })
   })
 })
 
