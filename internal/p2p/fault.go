@@ -46,11 +46,6 @@ func (f *faults) of(device demes.DeviceID) (wire.Fault, <-chan struct{}) {
 	return f.others, f.changed
 }
 
-// sound reports whether nothing is done to the traffic.
-func sound(f wire.Fault) bool {
-	return !f.Cut && f.DelayMs == 0 && f.JitterMs == 0 && f.Loss == 0
-}
-
 func lost(f wire.Fault) bool { return f.Loss > 0 && rand.Float64() < f.Loss }
 
 func lateness(f wire.Fault) time.Duration {

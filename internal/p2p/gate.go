@@ -19,6 +19,9 @@ const (
 	maxStrangers  = 8
 	strangerTime  = 10 * time.Second
 	strangerConns = 4
+	// strangerPause is how long one may stay that has asked nothing: former
+	// members that keep dialling must not take the places of those who join.
+	strangerPause = 3 * time.Second
 	// strangerAsks questions are answered in one stay: which lobby, the request
 	// itself, and its repetitions.
 	strangerAsks = 4
@@ -49,6 +52,8 @@ type stranger struct {
 	conns int
 	asks  int // join streams so far
 	timer *time.Timer
+	// checked says that strangerPause is over.
+	checked bool
 }
 
 // bucket holds the tokens of one address.
@@ -175,12 +180,27 @@ func (g *gate) admit(id peer.ID, from ma.Multiaddr) bool {
 		return false
 	}
 	s := &stranger{conns: 1}
-	s.timer = time.AfterFunc(strangerTime, func() {
-		g.left(id)
-		g.expel(id)
-	})
+	s.timer = time.AfterFunc(strangerPause, func() { g.check(id, s) })
 	g.strangers[id] = s
 	return true
+}
+
+// check ends a stranger's stay, or lets one that asked have the rest of its time.
+func (g *gate) check(id peer.ID, s *stranger) {
+	g.mu.Lock()
+	if g.strangers[id] != s {
+		g.mu.Unlock()
+		return
+	}
+	if s.asks > 0 && !s.checked {
+		s.checked = true
+		s.timer.Reset(strangerTime - strangerPause)
+		g.mu.Unlock()
+		return
+	}
+	g.forget(id)
+	g.mu.Unlock()
+	g.expel(id)
 }
 
 // spend takes a token of an address. It needs g.mu.

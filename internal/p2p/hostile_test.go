@@ -150,7 +150,10 @@ func TestStrangersReachTheJoinProtocolOnly(t *testing.T) {
 	victim, stranger := newDevice(t, true), newAttacker(t, nil)
 	info := infoOf(t, victim)
 	if err := stranger.Connect(short(t), info); err != nil {
-		t.Fatalf("a stranger cannot ask: %v", err)
+		t.Fatalf("connect: %v", err)
+	}
+	if answer, err := stranger.ask(t, info.ID); err != nil || answer != "ask" {
+		t.Fatalf("answer %q (%v)", answer, err)
 	}
 	for _, id := range []protocol.ID{
 		frames, beats, "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0",
@@ -159,9 +162,6 @@ func TestStrangersReachTheJoinProtocolOnly(t *testing.T) {
 		if !stranger.refused(t, info.ID, id) {
 			t.Errorf("a stranger reached %s", id)
 		}
-	}
-	if answer, err := stranger.ask(t, info.ID); err != nil || answer != "ask" {
-		t.Fatalf("answer %q (%v)", answer, err)
 	}
 	const enough = 8
 	answered := 1
@@ -357,6 +357,21 @@ func TestMemberThatNeverReadsHoldsItsQueueOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	victim.Await(t, a.id, "its frame and beat", func(h contract.Heard) bool { return len(h.Frames) == 1 && h.Beats == 1 })
+}
+
+func TestSilentStrangersMakeRoom(t *testing.T) {
+	victim := newDevice(t, false)
+	info := infoOf(t, victim)
+	for range 8 {
+		if err := newAttacker(t, nil).Connect(short(t), info); err != nil {
+			t.Fatalf("connect: %v", err)
+		}
+	}
+	joiner := newDevice(t, false)
+	await(t, "room for one who asks", func() bool {
+		_, _, err := joiner.Join(t.Context(), target(victim.Addresses()[0], victim.id), []byte("ask"))
+		return err == nil
+	})
 }
 
 func TestReconnectStormLeavesRoomForOthers(t *testing.T) {
