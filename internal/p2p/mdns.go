@@ -1,5 +1,3 @@
-//go:build mdns
-
 package p2p
 
 import (
