@@ -127,6 +127,9 @@ func (s source) openWriter(makeFiles func() error) (_ *conn, err error) {
 	if err == nil {
 		err = c.requireLog()
 	}
+	if err == nil {
+		err = makeFiles() // a new database's log is made anew by SQLite
+	}
 	if err != nil {
 		return nil, fmt.Errorf("set up database: %w", err)
 	}

@@ -78,7 +78,7 @@ func isDamage(err error) bool {
 // isDefect reports errors of a statement rather than of a disk.
 func isDefect(err error) bool {
 	for _, code := range []error{
-		errNumber, errRewritten, sqlite3.CONSTRAINT, sqlite3.ERROR, sqlite3.MISUSE, sqlite3.RANGE,
+		errNumber, errRewritten, errUnreadable, sqlite3.CONSTRAINT, sqlite3.ERROR, sqlite3.MISUSE, sqlite3.RANGE,
 		sqlite3.TOOBIG, sqlite3.MISMATCH,
 	} {
 		if errors.Is(err, code) {

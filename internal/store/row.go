@@ -100,6 +100,9 @@ func storable(numbers ...uint64) error {
 // bound is a number as a query's limit: what is above everything stays so.
 func bound(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
+// errUnreadable says that an event came back as it was stored and yet is none.
+var errUnreadable = errors.New("a stored event cannot be read")
+
 // content is a content being written.
 type content []byte
 
@@ -175,7 +178,7 @@ func readEvent(raw []byte) (*demes.Event, error) {
 	}
 	e, err := wire.ReadEvent(signed)
 	if err != nil {
-		return nil, fmt.Errorf("stored event: %w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return e, nil
 }

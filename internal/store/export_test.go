@@ -1,0 +1,15 @@
+package store
+
+// WithVFS makes the database go through another VFS of SQLite.
+func WithVFS(name string) Option { return func(o *options) { o.vfs = name } }
+
+// LogPages is the bound of the write-ahead log.
+const LogPages = logPages
+
+// MigrateWith raises an open profile's database by steps of the test's own.
+func (s *Store) MigrateWith(known int, step func(int) (string, error)) error {
+	return s.writer.migrate(formats, known, step)
+}
+
+// Format reads the database's format.
+func (s *Store) Format() (int, error) { return s.writer.pragma("user_version") }
