@@ -313,7 +313,7 @@ func (c *Chat) Start(now demes.Now) error {
 	if c.gens.wantStart == 0 {
 		c.gens.wantStart = now.Mono
 	}
-	c.host.dirty = true
+	c.host.dirty, c.host.planAt = true, 0 // the plan that the start needs does not wait for its pace
 	c.wake(0)
 	return nil
 }
