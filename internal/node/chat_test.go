@@ -135,6 +135,12 @@ func TestFullDiskAcknowledgesNothingAndLosesNothing(t *testing.T) {
 	if want := (&demes.Error{Code: demes.CodeStorageFull}); !errors.Is(err, want) {
 		t.Fatalf("sent with a full disk: %v, want %s", err, want.Code)
 	}
+	if _, err := bob.FoundChat(ctx, "No room"); !errors.Is(err, &demes.Error{Code: demes.CodeStorageFull}) {
+		t.Errorf("founded with a full disk: %v", err)
+	}
+	if views, err := bob.Chats(ctx); err != nil || len(views) != 1 {
+		t.Errorf("chats after that: %d, %v", len(views), err)
+	}
 	if v := bob.chat(id); v.Problem == nil || v.Problem.Code != demes.CodeStorageFull {
 		t.Errorf("the chat shows %v", v.Problem)
 	}

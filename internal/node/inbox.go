@@ -16,12 +16,15 @@ const (
 	// maxTurn is how many frames one turn takes, so that one transaction stays
 	// small.
 	maxTurn = 512
+	// maxBeats bounds the beats that wait: at the fastest pace, those of a council
+	// in more than a second. Beyond it the oldest are forgotten.
+	maxBeats = 64
 	// maxCalls bounds the user's calls under way in one chat; further callers wait.
 	maxCalls = 1024
 )
 
-// inbox is what waits for one chat's goroutine: frames in order; beats and the
-// state of links as the newest word only; calls of the user.
+// inbox is what waits for one chat's goroutine: frames and beats in order, the
+// state of the links as the newest word only, and calls of the user.
 type inbox struct {
 	news   chan struct{} // holds a token when something waits
 	places chan struct{} // one per call under way
@@ -29,7 +32,7 @@ type inbox struct {
 	mu     sync.Mutex
 	frames []peerFrame
 	bytes  int
-	beats  map[demes.DeviceID]uint32
+	beats  []beat
 	links  bool // look at the links again
 	calls  []*call
 	closed bool
@@ -42,10 +45,17 @@ type peerFrame struct {
 	size  int
 }
 
+// beat is a beat of a council member, and the Mono time in ms when it came.
+type beat struct {
+	from       demes.DeviceID
+	intervalMs uint32
+	at         int64
+}
+
 // taken is what one turn works on.
 type taken struct {
 	frames []peerFrame
-	beats  map[demes.DeviceID]uint32
+	beats  []beat
 	links  bool
 	calls  []*call
 }
@@ -76,15 +86,20 @@ func (b *inbox) putFrame(f peerFrame) bool {
 	return !full
 }
 
-// putBeat replaces an older beat of the device that still waits.
-func (b *inbox) putBeat(from demes.DeviceID, intervalMs uint32) {
+// putBeat keeps a beat until the chat works next, and wakes nobody: a beat only
+// says that nothing is to be done. Whoever would suspect its sender does so at a
+// deadline, and the beats that came until then are counted first. So an idle
+// chat works once in three beats or more, however many members it has.
+func (b *inbox) putBeat(beat beat) {
 	b.mu.Lock()
-	if b.beats == nil {
-		b.beats = map[demes.DeviceID]uint32{}
+	defer b.mu.Unlock()
+	if b.closed {
+		return
 	}
-	b.beats[from] = intervalMs
-	b.mu.Unlock()
-	b.wake()
+	if len(b.beats) >= maxBeats {
+		b.beats = b.beats[1:]
+	}
+	b.beats = append(b.beats, beat)
 }
 
 // putLinks asks the chat to look at the links again.

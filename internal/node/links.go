@@ -140,7 +140,7 @@ func (n *Node) Frame(from demes.DeviceID, raw []byte) {
 // Beat implements Handler. Chats with the sender on their council take each
 // beat; the others only learn when it begins or ceases to be their host.
 func (n *Node) Beat(from demes.DeviceID, intervalMs uint32, hosting []*wire.Hosting) {
-	l := n.links
+	l, now := n.links, n.now().Mono
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	up := l.up[from]
@@ -154,7 +154,7 @@ func (n *Node) Beat(from demes.DeviceID, intervalMs uint32, hosting []*wire.Host
 		l.tellAll(from)
 	}
 	for _, r := range l.mates[from] {
-		r.inbox.putBeat(from, intervalMs)
+		r.inbox.putBeat(beat{from: from, intervalMs: intervalMs, at: now})
 	}
 }
 

@@ -84,7 +84,8 @@ type Node struct {
 	closing bool
 }
 
-// New opens a profile and its chats, and goes online. Errors are for a user.
+// New opens a profile and its chats, and goes online. From then on Close closes
+// the store too; after an error that is the caller's. Errors are for a user.
 func New(cfg Config) (*Node, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

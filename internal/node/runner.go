@@ -204,13 +204,14 @@ func (r *runner) turn() (did bool) {
 
 // apply hands the inputs to the chat.
 func (r *runner) apply(now demes.Now, in taken) {
+	for _, b := range in.beats {
+		if l, known := r.linked[b.from]; known {
+			came := demes.Now{Mono: b.at, Wall: now.Wall - (now.Mono - b.at)}
+			r.chat.Heard(came, b.from, b.intervalMs, l.entry(r.id))
+		}
+	}
 	if in.links || r.relink {
 		r.lookAtLinks(now)
-	}
-	for d, interval := range in.beats {
-		if l, known := r.linked[d]; known {
-			r.chat.Heard(now, d, interval, l.entry(r.id))
-		}
 	}
 	for _, f := range in.frames {
 		if err := r.chat.Step(now, f.from, f.frame); err != nil {

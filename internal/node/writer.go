@@ -1,6 +1,8 @@
 package node
 
 import (
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -93,9 +95,14 @@ func (w *writer) commitAll(all []*write) {
 	}
 }
 
-func (w *writer) transact(batches []*chat.Batch) error {
+func (w *writer) transact(batches []*chat.Batch) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("the store broke: %v\n%s", fault, debug.Stack())
+		}
+	}()
 	start := time.Now()
-	err := w.store.Commit(batches)
+	err = w.store.Commit(batches)
 	took := time.Since(start).Seconds()
 	w.mu.Lock()
 	defer w.mu.Unlock()
