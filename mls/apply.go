@@ -189,7 +189,7 @@ func (c *change) verifySuccessor(l, previous *LeafNode, i LeafIndex, source Leaf
 // checkSuccessor is the part of verifySuccessor that also binds leaves which this
 // member makes itself.
 func (c *change) checkSuccessor(l, previous *LeafNode, i LeafIndex, reason Reason) error {
-	if err := l.checkContent(c.suite); err != nil {
+	if err := l.checkNew(c.suite); err != nil {
 		return err
 	}
 	if err := c.demands.check(l.Capabilities); err != nil {

@@ -155,7 +155,6 @@ func (b *commitBuilder) addPath(leaf, previous *LeafNode, reason Reason) (err er
 	}
 	b.content.content.commit.path = &b.path.path
 	b.next.commitSecret = b.path.commitSecret
-	delete(b.keys, b.place.node())
 	for x, key := range b.path.keys {
 		b.keys[x] = key
 	}

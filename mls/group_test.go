@@ -266,6 +266,47 @@ func TestLateMessagesOpenInAFrozenEpoch(t *testing.T) {
 	refused(t, err, ErrClosed)
 }
 
+// Each view of an epoch has its own keys and its own changes to store.
+func TestFrozenEpochStandsAlone(t *testing.T) {
+	w := crowd(t, X25519, 3)
+	reader, writer := w.members[0], w.members[1]
+	first := must[[]byte](t)(writer.group.Send([]byte("first"), Envelope{}))
+	second := must[[]byte](t)(writer.group.Send([]byte("second"), Envelope{}))
+	must[*Received](t)(reader.group.Receive(first, w.now))
+	past := reader.group.Freeze()
+	past.Saved()
+	reader.save() // compares what Changes names with a snapshot
+	for _, g := range []*Group{past, reader.group} {
+		equal(t, "data", must[*Received](t)(g.Receive(second, w.now)).Data, []byte("second"))
+	}
+}
+
+func TestSpentSecretsAreGone(t *testing.T) {
+	w := crowd(t, X25519, 4)
+	w.talk()
+	for _, m := range w.members {
+		if n := len(m.group.ratchets.nodes); n != 0 {
+			t.Errorf("%s keeps %d secrets from which spent keys follow", m.name, n)
+		}
+	}
+	r := w.members[0].group.ratchets.ratchets[1]
+	old := r[applicationRatchet].secret
+	must[*Received](t)(w.members[0].group.Receive(must[[]byte](t)(w.members[1].group.Send(nil, Envelope{})), w.now))
+	if !bytes.Equal(old, make([]byte, len(old))) {
+		t.Error("the secret of a spent key is still in memory")
+	}
+}
+
+// A tree that was never hashed shares no stale node with its copy.
+func TestCloneDoesNotChangeTheOriginal(t *testing.T) {
+	g := crowd(t, X25519, 4).members[0].group
+	fresh := must[*tree](t)(decodeTree(g.epoch.suite, g.Tree()))
+	copied := fresh.clone()
+	copied.drop(0)
+	copied.treeHash()
+	equal(t, "tree hash", fresh.treeHash(), g.Context().TreeHash)
+}
+
 func TestReInitClosesTheGroup(t *testing.T) {
 	w := crowd(t, X25519, 2)
 	w.commit(w.members[0], Commit{ReInit: &ReInit{GroupID: []byte("next"), Version: MLS10, Suite: XWing}})

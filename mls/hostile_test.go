@@ -147,10 +147,29 @@ func TestForgedTreeSizeIsRefused(t *testing.T) {
 			t.Errorf("%s: %d bytes allocated", name, used)
 		}
 	}
-	for _, b := range [][]byte{nil, {0}, {1, 0}, {2, 0, 0}, {1, 2}} {
+	blankHalf := encode(func(w *writer) {
+		w.nested(func() {
+			w.raw(node)
+			w.raw([]byte{1, 2, 0, 0, 0})
+		})
+	})
+	for _, b := range [][]byte{nil, {0}, {1, 0}, {2, 0, 0}, {1, 2}, blankHalf} {
 		if _, err := decodeTree(s, b); err == nil {
 			t.Errorf("tree %x is accepted", b)
 		}
+	}
+}
+
+func TestLengthsHaveOneForm(t *testing.T) {
+	for _, b := range [][]byte{{0x40, 0x3f}, {0x40, 0}, {0x80, 0, 0x3f, 0xff}, {0x80, 0, 0, 0}, {0xc0, 0, 0, 0, 0, 0, 0, 0}, {0x40}, {0x80, 0}, {}} {
+		r := reader{b: b}
+		if n := r.length(); r.err == nil {
+			t.Errorf("%x is read as %d", b, n)
+		}
+	}
+	r := reader{b: []byte{2}}
+	if r.present(); r.err == nil {
+		t.Error("an optional with presence 2 is read")
 	}
 }
 
@@ -206,6 +225,14 @@ func TestDamagedRecords(t *testing.T) {
 		damaged[k].Name = "other/1"
 		if _, err := Load(damaged, w.policy()); err == nil {
 			t.Fatalf("record %s is read by another name", r.Name)
+		}
+	}
+	tree := len(m.group.Tree())
+	for i := len(records[0].Value) - tree; i < len(records[0].Value); i++ {
+		changed := bytes.Clone(records[0].Value)
+		changed[i] ^= 0x10
+		if _, err := Load(append([]Record{{epochName, changed}}, records[1:]...), w.policy()); err == nil {
+			t.Fatalf("a changed byte at %d of the tree goes unnoticed", i)
 		}
 	}
 	newer := append([]Record(nil), records...)

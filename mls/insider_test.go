@@ -167,16 +167,22 @@ func TestBrokenKeyPackagesAreRefused(t *testing.T) {
 		"leaf with an unlisted extension": {func(k *KeyPackageSecrets) {
 			k.KeyPackage.Leaf.Extensions = []Extension{{Type: 0xF00D}}
 		}, ErrCapability},
+		"leaf with a broken signature": {func(k *KeyPackageSecrets) {
+			k.KeyPackage.Leaf.encoded[len(k.KeyPackage.Leaf.encoded)-1] ^= 1
+		}, ErrSignature},
 		"short encryption key": {func(k *KeyPackageSecrets) { k.KeyPackage.Leaf.EncryptionKey = []byte{1} }, ErrKey},
 		"short signature key":  {func(k *KeyPackageSecrets) { k.KeyPackage.Leaf.SignatureKey = []byte{1} }, ErrKey},
-		"leaf signed by another": {func(k *KeyPackageSecrets) {
-			k.KeyPackage.Leaf.SignatureKey = w.newMember("n").key.Public()
+		"package signed by another": {func(k *KeyPackageSecrets) {
+			n := w.newMember("n")
+			k.KeyPackage.Leaf.SignatureKey = n.key.Public()
+			check(t, k.KeyPackage.Leaf.sign(n.key, nil, 0))
 		}, ErrSignature},
 		"refused identity": {func(k *KeyPackageSecrets) { k.KeyPackage.Leaf.Credential.Identity = nil }, ErrCredential},
 	} {
 		k := m.keyPackage()
-		c.change(k)
-		check(t, k.KeyPackage.Leaf.sign(m.key, nil, 0))
+		if c.change(k); c.want != ErrSignature {
+			check(t, k.KeyPackage.Leaf.sign(m.key, nil, 0))
+		}
 		check(t, k.KeyPackage.sign(m.key))
 		err := must[*KeyPackage](t)(ParseKeyPackage(k.KeyPackage.Bytes())).Check(w.policy(), w.now)
 		if !errors.Is(err, c.want) {
@@ -232,6 +238,24 @@ func TestLeafWithoutTheRightCredentialIsRefused(t *testing.T) {
 	refused(t, err, ErrCredential)
 	_, err = Join(welcome, nil, secrets, Policy{})
 	refused(t, err, ErrCredential)
+}
+
+func TestCredentialTypeThatOthersLackIsRefused(t *testing.T) {
+	w := crowd(t, X25519, 3)
+	p := w.members[0].profile()
+	p.Credential = Credential{Type: CredentialX509, Certificates: [][]byte{{1}}}
+	_, err := w.members[0].insider(Commit{Profile: &p}, 3, func(*commitBuilder) {})
+	refused(t, err, ErrCapability)
+	for _, m := range w.members[1:] {
+		m.group.policy = anything
+	}
+	staged := must[*Staged](t)(w.members[0].insider(Commit{}, 1, func(b *commitBuilder) {
+		leaf := p.leaf(SourceCommit, b.path.path.leaf.EncryptionKey)
+		leaf.ParentHash = b.path.path.leaf.ParentHash
+		check(t, leaf.sign(b.signer, b.change.groupID, b.place))
+		b.path.path.leaf = leaf
+	}))
+	w.members[1].refuses(staged.Message, ErrCapability)
 }
 
 func TestDuplicateKeysAreRefused(t *testing.T) {

@@ -172,7 +172,7 @@ func (k *KeyPackage) check(s *suite, policy *Policy, at time.Time) error {
 	if err := checkUniqueExtensions(k.Extensions); err != nil {
 		return err
 	}
-	if err := k.Leaf.checkContent(s); err != nil {
+	if err := k.Leaf.checkNew(s); err != nil {
 		return err
 	}
 	if err := k.Leaf.Lifetime.check(at, policy.MaxLifetime); err != nil {

@@ -234,12 +234,21 @@ func (l *LeafNode) verifySignature(s *suite, groupID []byte, index LeafIndex) er
 	return nil
 }
 
-// checkContent covers the steps of RFC 9420 §7.3 that need the leaf alone:
-// usable keys, and capabilities that cover its own credential, extensions, the
-// suite and the version.
-func (l *LeafNode) checkContent(s *suite) error {
+// checkNew is checkContent for a leaf that enters the group now: its encryption
+// key must be one that can be encrypted to.
+func (l *LeafNode) checkNew(s *suite) error {
 	if _, err := s.kem.NewPublicKey(l.EncryptionKey); err != nil {
 		return fmt.Errorf("leaf encryption key: %w", ErrKey)
+	}
+	return l.checkContent(s)
+}
+
+// checkContent covers the steps of RFC 9420 §7.3 that need the leaf alone:
+// plausible keys, and capabilities that cover its own credential, extensions, the
+// suite and the version.
+func (l *LeafNode) checkContent(s *suite) error {
+	if len(l.EncryptionKey) != s.npk {
+		return fmt.Errorf("leaf encryption key of %d bytes: %w", len(l.EncryptionKey), ErrKey)
 	}
 	if !s.checkSigningKey(l.SignatureKey) {
 		return fmt.Errorf("leaf signature key: %w", ErrKey)

@@ -226,13 +226,13 @@ func (t *tree) validate(groupID []byte, extensions []Extension, policy *Policy) 
 	return t.checkParentKeys()
 }
 
-// checkParentKeys verifies that the key of each parent can be encrypted to.
+// checkParentKeys verifies that the key of each parent has the length of one. That
+// it can be encrypted to, all members checked when it came in; to expand two
+// thousand ML-KEM keys again would take longer than all the rest.
 func (t *tree) checkParentKeys() error {
 	for x := 1; x < len(t.nodes); x += 2 {
-		if p := t.nodes[x].parent; p != nil {
-			if _, err := t.suite.kem.NewPublicKey(p.encryptionKey); err != nil {
-				return fmt.Errorf("node %d: %w", x, ErrKey)
-			}
+		if p := t.nodes[x].parent; p != nil && len(p.encryptionKey) != t.suite.npk {
+			return fmt.Errorf("node %d has a key of %d bytes: %w", x, len(p.encryptionKey), ErrKey)
 		}
 	}
 	return nil
