@@ -31,8 +31,19 @@ type Config struct {
 	Rand   func() uint64
 	Salt   func() [16]byte // for messages; secret randomness
 	Timing Timing
-	// Audit, when set, is told of every entry that is consumed, for tests.
-	Audit func(Sealed, Outcome)
+	// Planted are faults that the simulator switches on to see its checks catch
+	// them; the zero value is the program.
+	Planted Planted
+}
+
+// Planted are bugs, one for each promise that they break.
+type Planted struct {
+	Twice   bool // S3: what is in the order already is put there again, and consumed
+	Unshown bool // S5: After is not looked at
+	Forget  bool // S6: the tail and the outbox are dropped at a restart
+	Rewind  bool // S8: a restart begins at an old state
+	Diverge bool // S9: the state depends on who folds it
+	Swap    bool // S1: some devices settle in another order than the council's
 }
 
 // Timing are the waits of a chat in milliseconds; the zero value means the
@@ -117,10 +128,12 @@ type peer struct {
 func newChat(cfg Config, now demes.Now, fold *Fold) *Chat {
 	cfg.Timing = cfg.Timing.orDefaults()
 	self := demes.DeviceID(cfg.Key.Public().(ed25519.PublicKey))
+	fold.planted = cfg.Planted
 	c := &Chat{
 		cfg: cfg, self: self, id: fold.Chat, now: now, fold: fold, tail: newTail(), peers: map[demes.DeviceID]*peer{},
 		phase: demes.PhaseLobby, mode: demes.ModeSettled,
 	}
+	c.tail.planted = cfg.Planted
 	c.final.reset()
 	c.host.reset()
 	c.door.reset()
@@ -193,8 +206,11 @@ func Open(cfg Config, now demes.Now, saved *Saved) (*Chat, error) {
 	if err := c.readValues(saved.Values); err != nil {
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
-	if err := c.replay(); err != nil {
+	if err := c.replay(); err != nil && !cfg.Planted.Rewind {
 		return nil, fmt.Errorf("open chat: %w", err)
+	}
+	if c.cfg.Planted.Forget {
+		saved.Tail, saved.Outbox = nil, nil
 	}
 	inOrder(saved.Tail) // so that everything comes after what its author had been shown
 	for _, e := range saved.Tail {
@@ -385,12 +401,4 @@ func (c *Chat) Advance() {
 			c.seat.group.Advance()
 		}
 	}
-}
-
-// Debug is a line for whoever looks into a chat that does not go on.
-func (c *Chat) Debug() string {
-	host, known := c.hostNow()
-	return fmt.Sprintf("checked %t trouble %v host %s %t mode %s pending %d tail %d parked %d queue %d logged %d ready %t retryAt %d dutyAt %d frozen %t ahead %d now %d", c.checked, c.trouble != nil,
-		c.name(host), known, c.mode, len(c.own.pending), c.tail.len(), len(c.tail.parked), len(c.host.queue), len(c.seat.logged),
-		c.seat.ready, c.own.retryAt, c.host.dutyAt, c.gens.frozen(), len(c.gens.ahead), c.now.Mono)
 }

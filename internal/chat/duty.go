@@ -347,6 +347,9 @@ func (c *Chat) tellStatus() {
 	status := &wire.Status{Term: c.hostTerm(), Online: [][]byte{c.self[:]}}
 	status.Held = append(status.Held, &wire.Held{Device: c.self[:], Held: c.fold.Position, Read: c.own.read})
 	for _, d := range sortedDevices(c.peers) {
+		if d == c.self {
+			continue
+		}
 		p := c.peers[d]
 		if p.connected {
 			status.Online = append(status.Online, d[:])

@@ -50,6 +50,8 @@ type Fold struct {
 	Invites  map[[32]byte]*Invite
 	Plan     []Rank           // the succession, best first
 	Electors []demes.DeviceID // of this generation, in the order of their Raft ids
+
+	planted Planted
 }
 
 // Member is one member device in the fold.
@@ -145,13 +147,13 @@ func (f *Fold) applyEvent(s Sealed) (Outcome, string) {
 		return f.applyFound(s)
 	}
 	author := f.Members[e.ID.Device]
-	if e.Chat != f.Chat || author == nil || author.Leaving || e.ID.Seq <= author.LastSeq {
+	if e.Chat != f.Chat || author == nil || author.Leaving || e.ID.Seq <= author.LastSeq && !f.planted.Twice {
 		return Ignored, ""
 	}
-	if e.ID.Seq != author.LastSeq+1 || !f.shown(e.After) {
+	if e.ID.Seq > author.LastSeq+1 || !f.shown(e.After) && !f.planted.Unshown {
 		return Early, ""
 	}
-	if e.Prev != author.LastHash {
+	if e.Prev != author.LastHash && !f.planted.Twice {
 		return Forked, ""
 	}
 	f.advance(s, e.Hash)

@@ -91,7 +91,7 @@ func (c *Chat) requeue() {
 	c.host.requeue = false
 	c.host.ends = map[demes.DeviceID]uint64{}
 	for _, in := range c.seat.logged {
-		if in.event != nil {
+		if in.event != nil && !c.cfg.Planted.Twice {
 			c.host.ends[in.event.ID.Device] = max(c.host.ends[in.event.ID.Device], in.event.ID.Seq)
 		}
 	}
@@ -151,6 +151,9 @@ func (c *Chat) isNext(e *demes.Event) bool {
 		return false
 	}
 	for _, m := range e.After {
+		if c.cfg.Planted.Unshown {
+			break
+		}
 		if member := c.fold.Members[m.Device]; member != nil && !member.Leaving && c.logEnd(m.Device) < m.Seq {
 			return false
 		}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/council"
@@ -185,6 +186,9 @@ func (c *Chat) collect() {
 		c.seat.note(c, e)
 	}
 	c.deliver(r.Entries)
+	if c.cfg.Planted.Swap && c.self[0]%2 == 0 {
+		slices.Reverse(r.Committed)
+	}
 	for _, e := range r.Committed {
 		c.commit(e)
 	}

@@ -23,8 +23,8 @@ type settledLog struct {
 // output. It is the only place where the fold moves.
 func (c *Chat) consume(s Sealed) Outcome {
 	out, void := c.fold.Apply(s)
-	if c.cfg.Audit != nil {
-		c.cfg.Audit(s, out)
+	if c.cfg.Planted.Diverge && c.self[0]%2 == 0 {
+		c.fold.Lamport++
 	}
 	switch out {
 	case Consumed:
@@ -148,6 +148,9 @@ func (c *Chat) keepFold(force bool) {
 
 // replay brings a state that was read back up to the end of the settled log.
 func (c *Chat) replay() error {
+	if c.cfg.Planted.Rewind {
+		return nil
+	}
 	for {
 		entries, err := c.cfg.Log.Settled(c.id, c.fold.Head.Index+1, wire.MaxBatch)
 		if err != nil {
@@ -219,6 +222,7 @@ func (c *Chat) unsettle(to uint64) error {
 	}
 	tail := append(loose, c.tail.ordered()...)
 	inOrder(tail)
+	back.planted = c.cfg.Planted
 	c.fold, c.tail = back, newTail()
 	for _, e := range tail {
 		c.tail.hold(c.fold, e)

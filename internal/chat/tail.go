@@ -23,6 +23,7 @@ type tail struct {
 	parked  map[demes.EventID]*demes.Event
 	size    int
 	lamport uint64 // the highest ever held
+	planted Planted
 }
 
 func newTail() *tail {
@@ -54,7 +55,7 @@ func (t *tail) hold(f *Fold, e *demes.Event) holding {
 		}
 		return known
 	}
-	if e.ID.Seq != seq+1 || !t.shown(f, e.After) {
+	if e.ID.Seq != seq+1 || !t.shown(f, e.After) && !t.planted.Unshown {
 		return lacking
 	}
 	if e.Prev != hash {

@@ -12,10 +12,10 @@ type checker struct {
 	world *World
 	err   error
 
-	hashes  map[[2]uint64]demes.Hash // S1: (generation, index) → running hash
-	states  map[[2]uint64]demes.Hash // S9: (generation, index) → state
-	final   map[uint64]demes.Hash    // S10: index → running hash once final anywhere
-	heads   map[*Node]demes.Head     // S8: the highest head shown by each node
+	hashes  map[[2]uint64]demes.Hash         // S1: (generation, index) → running hash
+	states  map[[2]uint64]demes.Hash         // S9: (generation, index) → state
+	final   map[uint64]demes.Hash            // S10: index → running hash once final anywhere
+	heads   map[*Node]demes.Head             // S8: the highest head shown by each node
 	own     map[*Node]map[demes.EventID]bool // S6: said and not seen settled
 	durable map[demes.EventID]bool           // S2: settled durably by somebody
 	checked map[*Node]uint64                 // audited up to this index
@@ -112,7 +112,7 @@ func (c *checker) auditAll(n *Node) {
 		seen[id.Device] = id.Seq
 		left[id.Device] = left[id.Device] || s.Event.Kind == demes.KindLeave
 		for _, m := range s.Event.After {
-			if last, any := seen[m.Device]; any && last < m.Seq && !left[m.Device] && n.disk.settled[0].Index == 1 {
+			if n.disk.settled[0].Index == 1 && seen[m.Device] < m.Seq && !left[m.Device] {
 				c.fail("S5: %s consumed %s/%d before %s/%d", n.Name, c.world.node(id.Device).Name, id.Seq, c.world.node(m.Device).Name, m.Seq)
 			}
 		}
@@ -151,9 +151,8 @@ func (c *checker) finality(n *Node) {
 	c.final[index] = s.Hash
 }
 
-// crashed forgets what a node had shown but not written.
+// crashed forgets what a node's user had said and was not told is stored.
 func (c *checker) crashed(n *Node) {
-	delete(c.heads, n)
 	for id := range c.own[n] {
 		if n.disk.events[id] == nil {
 			if _, waits := n.disk.outbox[id.Seq]; !waits {
@@ -229,7 +228,6 @@ func (w *World) Describe() (out string) {
 		}
 		out += fmt.Sprintf("%s %s %s head %s final %d host %s term %d, %d unsettled, %d of its own not seen settled, problem %v\n",
 			n.Name, v.Phase, v.Mode, n.chat.Fold().Head, v.Final, host, v.Term, len(n.chat.Unsettled()), len(w.check.own[n]), v.Problem)
-		out += "  " + n.chat.Debug() + "\n"
 	}
 	return out
 }

@@ -23,6 +23,13 @@ func newDisk() *disk {
 	return &disk{values: map[string][]byte{}, events: map[demes.EventID]*demes.Event{}, outbox: map[uint64]chat.OutboxItem{}}
 }
 
+func (d *disk) clone() *disk {
+	return &disk{
+		id: d.id, values: maps.Clone(d.values), raft: slices.Clone(d.raft), events: maps.Clone(d.events),
+		settled: slices.Clone(d.settled), outbox: maps.Clone(d.outbox),
+	}
+}
+
 func (d *disk) begin(b *chat.Batch) { d.pending = b }
 
 // commit makes the batch durable, all of it.

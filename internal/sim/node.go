@@ -19,6 +19,7 @@ type Node struct {
 	cert   *wire.DeviceCert
 	chat   *chat.Chat
 	disk   *disk
+	before *disk // the disk without its last commit, when disks are lazy
 	links  map[demes.DeviceID]*link
 	up     bool
 	paused bool
@@ -61,7 +62,7 @@ func (n *Node) config() chat.Config {
 	salt := uint64(0)
 	return chat.Config{
 		Key: n.key, Cert: n.cert, Log: n.disk, Rand: n.world.Rand.Uint64,
-		Timing: chat.Timing{Planned: 15_000}, // so that a run of two minutes sees several generations
+		Planted: n.world.Net.Planted, Timing: chat.Timing{Planned: 15_000}, // so that a run of two minutes sees several generations
 		Salt: func() (out [16]byte) {
 			salt++
 			out[0], out[1] = byte(salt), byte(salt>>8)
@@ -129,6 +130,12 @@ func (n *Node) turn() {
 		n.done(out)
 		return
 	}
+	if n.world.Net.Hasty {
+		for _, f := range out.Frames {
+			n.send(f)
+		}
+		out.Frames = nil
+	}
 	n.busy = true
 	life := n.life
 	n.disk.begin(out.Batch)
@@ -145,6 +152,9 @@ func (n *Node) turn() {
 func (n *Node) done(out chat.Output) {
 	if out.Batch != nil {
 		n.disk.begin(out.Batch)
+		if n.world.Net.Lazy {
+			n.before = n.disk.clone()
+		}
 		n.disk.commit()
 		n.world.check.settled(n, out.Batch)
 	}
@@ -262,6 +272,9 @@ func (n *Node) Crash() {
 		n.world.check.settled(n, b)
 	}
 	n.disk.pending = nil
+	if n.before != nil {
+		n.disk, n.before = n.before, nil
+	}
 	n.up, n.busy, n.paused, n.inbox, n.timer = false, false, false, nil, 0
 	n.life++
 	n.chat = nil

@@ -3,9 +3,12 @@ package sim
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/demes-chat/demes/internal/chat"
 )
 
 // seeds is how many worlds TestSeeds runs; DEMES_SEEDS overrides it, and
@@ -18,33 +21,91 @@ func TestSeeds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := chaos(t, seed, &strings.Builder{})
-		t.Log("\n" + w.Trace.String())
+		trace := &strings.Builder{}
+		err = chaos(seed, Net{}, trace)
+		t.Log("\n" + trace.String())
+		if err != nil {
+			t.Fatal(err)
+		}
 		return
 	}
 	n := seeds
+	if testing.Short() {
+		n = seeds / 6
+	}
 	if more := os.Getenv("DEMES_SEEDS"); more != "" {
 		n, _ = strconv.Atoi(more)
 	}
 	for seed := range uint64(n) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { chaos(t, seed, nil) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			if err := chaos(seed, Net{}, nil); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestOneSeedReproducesEverything(t *testing.T) {
+	var traces [2]strings.Builder
+	for i := range traces {
+		if err := chaos(5, Net{}, &traces[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if traces[0].String() != traces[1].String() {
+		t.Fatal("the same seed gave two different traces")
+	}
+}
+
+// TestPlantedBugsAreCaught proves that the checks can fail: each bug breaks the
+// promise that it is named for within a few seeds.
+func TestPlantedBugsAreCaught(t *testing.T) {
+	for _, bug := range []struct {
+		name   string
+		net    Net
+		breaks string // what the failure must speak of
+	}{
+		{"another order on some devices", Net{Planted: chat.Planted{Swap: true}}, "S1|S4|not settled"},
+		{"a disk that syncs later", Net{Lazy: true}, "S1|S2|S6|S8|S9|S10|old|not settled"},
+		{"frames leave before the commit is durable", Net{Hasty: true}, "S1|S2|S6|S8|S9|S10|old|does not open"},
+		{"no look at what is consumed already", Net{Planted: chat.Planted{Twice: true}}, "S3"},
+		{"the tail dropped at a restart", Net{Planted: chat.Planted{Forget: true}}, "not settled|old"},
+		{"a restart at an old state", Net{Planted: chat.Planted{Rewind: true}}, "S8"},
+		{"a state that depends on who folds it", Net{Planted: chat.Planted{Diverge: true}}, "S9"},
+	} {
+		t.Run(bug.name, func(t *testing.T) {
+			for seed := range uint64(60) {
+				err := chaos(seed, bug.net, nil)
+				if err == nil {
+					continue
+				}
+				if !regexp.MustCompile(bug.breaks).MatchString(err.Error()) {
+					t.Fatalf("seed %d broke something else than %s: %v", seed, bug.breaks, err)
+				}
+				t.Logf("seed %d: %s", seed, strings.SplitN(err.Error(), "\n", 2)[0])
+				return
+			}
+			t.Fatal("60 seeds did not catch it")
+		})
 	}
 }
 
 // chaos lets a group chat under faults drawn from the seed, then stops the
 // faults and asks for everything to be settled everywhere within 30 s (L2).
-func chaos(t *testing.T, seed uint64, trace *strings.Builder) *World {
-	t.Helper()
+func chaos(seed uint64, bugs Net, trace *strings.Builder) error {
 	sizes := []int{2, 3, 3, 4, 5, 5, 6, 7}
-	probe := New(seed, 0, Net{})
-	r := probe.Rand
+	r := New(seed, 0, Net{}).Rand
 	n := sizes[r.IntN(len(sizes))]
-	net := Net{DelayMin: 1, DelayMax: 1 + r.Int64N(80), Jitter: 1 + r.Int64N(20), Fsync: 1 + r.Int64N(12), LostWrite: 0.5}
-	w := live(t, seed, n, net)
+	net := bugs
+	net.DelayMin, net.DelayMax, net.Jitter, net.Fsync, net.LostWrite = 1, 1+r.Int64N(80), 1+r.Int64N(20), 1+r.Int64N(12), 0.5
+	w := New(seed, n, net)
 	w.Trace = trace
+	if err := w.GoLive(); err != nil {
+		return err
+	}
 	secret := []byte("sixteen bytes !!")
 	if err := w.Invite(0, secret); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	w.Run(r.Int64N(10_000))
 	late := w.addLate(r.IntN(3))
@@ -58,7 +119,9 @@ func chaos(t *testing.T, seed uint64, trace *strings.Builder) *World {
 		w.Net.Reorder = 0.3 * r.Float64()
 	}
 	for step := range 40 + r.IntN(60) {
-		w.misfortune(t, r.IntN(22), r.IntN(n))
+		if err := w.misfortune(r.IntN(22), r.IntN(n)); err != nil {
+			return err
+		}
 		if step%15 == 5 && len(late) > 0 {
 			w.JoinBy(late[0].index, r.IntN(n), secret)
 			late = late[1:]
@@ -71,38 +134,41 @@ func chaos(t *testing.T, seed uint64, trace *strings.Builder) *World {
 		}
 		w.Run(r.Int64N(2_000))
 	}
+	for range late { // who did not get its turn joins now
+		w.JoinBy(late[0].index, 0, secret)
+		late = late[1:]
+	}
+	return w.recover()
+}
+
+// recover ends all faults and waits for the group to be whole again.
+func (w *World) recover() error {
 	w.Net.Loss, w.Net.Duplicate, w.Net.Reorder = 0, 0, 0
 	w.Partition()
 	for _, node := range w.Nodes {
 		node.Resume()
 		if err := node.Start(); err != nil {
-			t.Fatal(err)
+			return err
 		}
-	}
-	for range late { // who did not get its turn joins now
-		w.JoinBy(late[0].index, 0, secret)
-		late = late[1:]
 	}
 	whole := func() bool { return w.Settled() && w.entered() }
-	if !w.Until(30_000, whole) || w.Final() != nil {
-		if trace != nil {
-			t.Log("\n" + trace.String())
+	if !w.Until(30_000, whole) {
+		if w.Err() != nil {
+			return w.Err()
 		}
-		t.Fatalf("seed %d, %d nodes: %v\n%s", seed, n, w.Err(), w.Describe())
+		return fmt.Errorf("seed %d, %d nodes: not settled 30 s after the last fault\n%s", w.Seed, len(w.Nodes), w.Describe())
 	}
-	return w
+	return w.Final()
 }
 
 // misfortune is one fault, or its end.
-func (w *World) misfortune(t *testing.T, what, who int) {
+func (w *World) misfortune(what, who int) error {
 	n := w.Nodes[who]
 	switch what {
 	case 0, 1:
 		n.Crash()
 	case 2, 3, 4, 5:
-		if err := n.Start(); err != nil {
-			t.Fatal(err)
-		}
+		return n.Start()
 	case 6:
 		n.Pause()
 	case 7, 8:
@@ -136,4 +202,5 @@ func (w *World) misfortune(t *testing.T, what, who int) {
 			n.input(func() { _ = n.chat.Leave(n.clock()) })
 		}
 	}
+	return nil
 }

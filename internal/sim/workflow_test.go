@@ -2,9 +2,10 @@ package sim
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
+
+	"github.com/demes-chat/demes/internal/chat"
 )
 
 // lan is a network as in one house.
@@ -14,37 +15,8 @@ var lan = Net{DelayMin: 1, DelayMax: 20, Jitter: 2, Fsync: 4}
 func live(t *testing.T, seed uint64, n int, net Net) *World {
 	t.Helper()
 	w := New(seed, n, net)
-	if os.Getenv("DEMES_TRACE") != "" {
-		w.Trace = &strings.Builder{}
-		t.Cleanup(func() { fmt.Println(w.Trace.String()) })
-	}
-	if err := w.Found(); err != nil {
+	if err := w.GoLive(); err != nil {
 		t.Fatal(err)
-	}
-	for i := 1; i < n; i++ {
-		w.Join(i)
-	}
-	all := func() bool { return len(w.Up()) == n }
-	if !w.Until(20_000, all) {
-		t.Fatalf("not everybody joined the lobby\n%s%v", w.Describe(), w.Err())
-	}
-	w.Run(1_000)
-	founder := w.Nodes[0]
-	founder.input(func() {
-		if err := founder.chat.Start(founder.clock()); err != nil {
-			t.Error(err)
-		}
-	})
-	started := func() bool {
-		for i := range w.Nodes {
-			if !w.Live(i) || w.Nodes[i].chat.Fold().Head.Generation == 0 {
-				return false
-			}
-		}
-		return w.Host() != nil
-	}
-	if !w.Until(20_000, started) {
-		t.Fatalf("the chat did not start\n%s%v", w.Describe(), w.Err())
 	}
 	return w
 }
@@ -70,5 +42,61 @@ func TestThreePeopleChat(t *testing.T) {
 	settle(t, w, 5_000)
 	if got := w.Nodes[2].chat.Fold().Position; got != 30 {
 		t.Fatalf("position %d, want 30", got)
+	}
+}
+
+// TestAnswerWaitsForItsQuestion has the question reach the host after the
+// answer: the one who answers is near to both, the one who asks is far from the
+// host (S5).
+func TestAnswerWaitsForItsQuestion(t *testing.T) {
+	ask := func(planted bool) error {
+		w := live(t, 3, 3, Net{DelayMin: 1, DelayMax: 5, Planted: chat.Planted{Unshown: planted}})
+		w.Run(3_000)
+		host := w.Host()
+		rest := others(w, host)
+		asker, answerer := rest[0], rest[1]
+		asker.links[host.ID].delay = 400 // and from then on nothing comes by another way
+		_ = asker.Say("who brings the cake?")
+		if !w.Until(200, func() bool { return len(answerer.chat.Unsettled()) == 1 }) {
+			t.Fatal("the question did not reach who is near")
+		}
+		_ = answerer.Say("I do")
+		if !w.Until(20_000, w.Settled) {
+			t.Fatalf("not settled\n%s%v", w.Describe(), w.Err())
+		}
+		w.check.auditAll(w.Nodes[0])
+		return w.Err()
+	}
+	if err := ask(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(true); err == nil || !strings.Contains(err.Error(), "S5") {
+		t.Fatalf("without a look at what was shown: %v, want S5 broken", err)
+	}
+}
+
+func TestEverybodyLearnsWhoHoldsWhat(t *testing.T) {
+	w := live(t, 4, 4, lan)
+	for i := range 5 {
+		_ = w.Nodes[i%4].Say("hold this")
+		w.Run(30)
+	}
+	settle(t, w, 5_000)
+	all := func() bool {
+		for _, n := range w.Nodes {
+			for _, m := range n.chat.View().Members {
+				if m.Held != 5 {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	if !w.Until(3_000, all) {
+		for _, n := range w.Nodes {
+			for _, m := range n.chat.View().Members {
+				t.Errorf("%s thinks that %s holds %d of 5", n.Name, m.Name, m.Held)
+			}
+		}
 	}
 }

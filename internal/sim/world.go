@@ -11,6 +11,7 @@ import (
 	"container/heap"
 	"crypto/ed25519"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -46,6 +47,10 @@ type Net struct {
 	Reorder            float64 // a frame overtakes
 	Fsync              int64   // a commit takes up to this long
 	LostWrite          float64 // a crash during a commit loses it (else it is kept)
+
+	Planted chat.Planted // bugs of the chats
+	Lazy    bool         // a bug of the disks: the last commit is lost by a crash
+	Hasty   bool         // a bug of the shells: frames leave before the commit is durable
 }
 
 // event is something that happens at a time.
@@ -152,6 +157,36 @@ func (w *World) Found() error {
 	}
 	w.Chat = c.ID()
 	n.begin(c)
+	return nil
+}
+
+// GoLive founds a chat, has everybody join it and starts it.
+func (w *World) GoLive() error {
+	if err := w.Found(); err != nil {
+		return err
+	}
+	n := len(w.Nodes)
+	for i := 1; i < n; i++ {
+		w.Join(i)
+	}
+	if !w.Until(20_000, func() bool { return len(w.Up()) == n }) {
+		return fmt.Errorf("seed %d: not everybody joined the lobby: %w\n%s", w.Seed, w.Err(), w.Describe())
+	}
+	w.Run(1_000)
+	founder := w.Nodes[0]
+	var err error
+	founder.input(func() { err = founder.chat.Start(founder.clock()) })
+	started := func() bool {
+		for i := range w.Nodes {
+			if !w.Live(i) || w.Nodes[i].chat.Fold().Head.Generation == 0 {
+				return false
+			}
+		}
+		return w.Host() != nil
+	}
+	if !w.Until(20_000, started) || err != nil {
+		return fmt.Errorf("seed %d: the chat did not start: %w\n%s", w.Seed, errors.Join(err, w.Err()), w.Describe())
+	}
 	return nil
 }
 
