@@ -109,13 +109,6 @@ func TestLyingWelcomesAreRefused(t *testing.T) {
 			parent(e, 5, func(p *parentNode) { p.encryptionKey = e.tree.nodes[1].encryptionKey() })
 		}, ErrParentHash},
 		"unmerged leaf added": {func(e *epoch) { parent(e, 3, func(p *parentNode) { p.unmerged = append(p.unmerged, 2) }) }, ErrMalformed},
-		"leaf key of another length": {func(e *epoch) {
-			l := e.tree.leaf(4).renewed()
-			l.EncryptionKey, l.Source, l.encoded = []byte{1}, SourceKeyPackage, nil
-			check(t, l.sign(e.signer, nil, 0))
-			e.tree.set(8, &node{leaf: l})
-			rehash(e)
-		}, ErrKey},
 		"unmerged leaf of elsewhere":   {func(e *epoch) { parent(e, 1, func(p *parentNode) { p.unmerged = []LeafIndex{3} }) }, ErrMalformed},
 		"unmerged leaf beyond":         {func(e *epoch) { parent(e, 1, func(p *parentNode) { p.unmerged = []LeafIndex{1 << 31} }) }, ErrMalformed},
 		"unmerged leaves out of order": {func(e *epoch) { parent(e, 3, func(p *parentNode) { p.unmerged = []LeafIndex{2, 1} }) }, ErrMalformed},
@@ -173,6 +166,20 @@ func TestParentHashNeedsTheUnmergedLeavesInTheResolution(t *testing.T) {
 	p.unmerged = []LeafIndex{1}
 	tree.set(3, &node{parent: &p})
 	refused(t, tree.checkParentHashes(), ErrParentHash)
+}
+
+func TestKeysOfAnotherLengthAreRefusedAtJoin(t *testing.T) {
+	m := newWorld(t, X25519).newMember("m")
+	l := m.keyPackage().KeyPackage.Leaf
+	l.EncryptionKey = []byte{1}
+	check(t, l.sign(m.key, nil, 0))
+	tree := &tree{suite: X25519.algorithms(), nodes: []*node{{leaf: l}}}
+	refused(t, tree.validate(nil, nil, &anything), ErrKey)
+
+	tree = crowd(t, X25519, 2).members[0].group.epoch.tree.clone()
+	check(t, tree.checkParentKeys())
+	tree.nodes[1] = &node{parent: &parentNode{encryptionKey: []byte{1}}}
+	refused(t, tree.checkParentKeys(), ErrKey)
 }
 
 func TestDuplicateKeysInATreeAreRefused(t *testing.T) {
