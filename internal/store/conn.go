@@ -10,13 +10,7 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/vfs/adiantum" // registers itself as "adiantum"
 )
-
-// encryptedVFS is how SQLite reaches the file.
-const encryptedVFS = "adiantum"
-
-var _ = adiantum.Wrap // the import's one other use is in the tests
 
 // Limits of a connection.
 const (

@@ -59,8 +59,10 @@ func newer(found, known int) error {
 		"Nothing was changed. Start the newer DeMes, or this one with another folder: --profile FOLDER")
 }
 
+// isFull also takes it for a full disk when the index of the write-ahead log
+// cannot grow: its space is asked for by a path of its own (disk.go).
 func isFull(err error) bool {
-	return errors.Is(err, sqlite3.FULL) || isDiskFull(err)
+	return errors.Is(err, sqlite3.FULL) || errors.Is(err, sqlite3.IOERR_SHMSIZE) || isDiskFull(err)
 }
 
 func isDamage(err error) bool {
