@@ -109,7 +109,7 @@ func (s source) openWriter(makeFiles func() error) (_ *conn, err error) {
 		return nil, fmt.Errorf("set up database: %w", err)
 	}
 	err = c.db.Exec(fmt.Sprintf(`
-		PRAGMA page_size = 4096;          -- the block of the encryption
+		PRAGMA page_size = %d;            -- the block of the encryption
 		PRAGMA journal_mode = WAL;
 		PRAGMA synchronous = FULL;        -- one sync per commit
 		PRAGMA fullfsync = ON;            -- macOS: through the disk's cache as well
@@ -117,7 +117,7 @@ func (s source) openWriter(makeFiles func() error) (_ *conn, err error) {
 		PRAGMA temp_store = MEMORY;       -- no plaintext outside the profile
 		PRAGMA secure_delete = ON;        -- what is deleted is overwritten
 		PRAGMA mmap_size = 0;
-		PRAGMA cache_size = -%d;`, writerCacheKiB))
+		PRAGMA cache_size = -%d;`, blockSize, writerCacheKiB))
 	if err == nil {
 		err = c.requireLog()
 	}

@@ -13,8 +13,9 @@ const encryptedVFS = "demes"
 
 func init() { vfs.Register(encryptedVFS, adiantum.Wrap(disk{vfs.Find("")}, nil)) }
 
-// disk tells a full disk from a broken one. The layer below calls both an I/O
-// error, and what the system said is gone by the time SQLite has rolled back.
+// disk mends two things below the encryption. It tells a full disk from a broken
+// one: the layer below calls both an I/O error, and what the system said is gone
+// by the time SQLite has rolled back. And it hides blocks that are not whole.
 type disk struct{ vfs.VFS }
 
 // OpenFilename implements vfs.VFSFilename.
@@ -50,6 +51,17 @@ func (f diskFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedMem
 func (f diskFile) HasMoved() (bool, error)        { return vfsutil.WrapHasMoved(f.File) }
 func (f diskFile) LockState() vfs.LockLevel       { return vfsutil.WrapLockState(f.File) }
 func (f diskFile) Unwrap() vfs.File               { return f.File }
+
+// blockSize is the encryption's unit: SQLite's page.
+const blockSize = 4096
+
+// Size leaves out a last block that was not written whole, by a disk that was
+// full or a power cut: it cannot be deciphered, so nothing that was synced is in
+// it, and SQLite would take the failing read for a broken disk.
+func (f diskFile) Size() (int64, error) {
+	size, err := f.File.Size()
+	return size &^ (blockSize - 1), err
+}
 
 func nameFull(err error) error {
 	if err != nil && isDiskFull(err) {

@@ -1,5 +1,10 @@
 package store
 
+import (
+	"github.com/ncruces/go-sqlite3/vfs"
+	"github.com/ncruces/go-sqlite3/vfs/adiantum"
+)
+
 // WithVFS makes the database go through another VFS of SQLite.
 func WithVFS(name string) Option { return func(o *options) { o.vfs = name } }
 
@@ -13,3 +18,6 @@ func (s *Store) MigrateWith(known int, step func(int) (string, error)) error {
 
 // Format reads the database's format.
 func (s *Store) Format() (int, error) { return s.writer.pragma("user_version") }
+
+// RegisterVFS makes a VFS that WithVFS can name: the store's own over base.
+func RegisterVFS(name string, base vfs.VFS) { vfs.Register(name, adiantum.Wrap(disk{base}, nil)) }
