@@ -318,37 +318,61 @@ func (c *Chat) Farewell(now demes.Now) {
 }
 
 // Handover moves the host on purpose: to the named member, or to the next in
-// line.
+// line. A member that is not the host asks it.
 func (c *Chat) Handover(now demes.Now, to *demes.DeviceID) error {
 	c.now = now
-	if !c.seat.isHost() {
-		host, known := c.hostNow()
-		if !known {
-			return demes.Problem(demes.CodeNotHost, "There is no host now", "Wait until the members have elected one.")
+	host, known := c.hostNow()
+	switch {
+	case !known || !c.fold.Live:
+		return demes.Problem(demes.CodeNotHost, "There is no host that could hand over", "Wait until the chat has started and the members have elected one.")
+	case to != nil && c.fold.Members[*to] == nil:
+		return demes.Problem(demes.CodeUnknownMember, "There is no such member", "See who is a member with: demes members.")
+	case to != nil && *to == host:
+		return nil
+	case to != nil && (!slices.Contains(c.fold.Electors, *to) || !c.online(*to)):
+		return demes.Problem(demes.CodeUnreachable, c.name(*to)+" cannot be host now",
+			"A host is online and one of the chat's electors; a new member becomes one within a minute.")
+	case host != c.self:
+		ask := &wire.HandoverAsk{}
+		if to != nil {
+			ask.To = to[:]
 		}
-		return demes.Problem(demes.CodeNotHost, "Only the host can hand over", "Ask "+c.name(host)+" to do it.")
+		c.send(host, &wire.Frame{Kind: &wire.Frame_HandoverAsk{HandoverAsk: ask}})
+		return nil
 	}
+	return c.handOver(to)
+}
+
+// handOver is the host's part of it.
+func (c *Chat) handOver(to *demes.DeviceID) error {
 	if to == nil {
-		if c.Depart(now) {
+		if c.Depart(c.now) {
 			return nil
 		}
 		return demes.Problem(demes.CodeUnreachable, "Nobody can take over now", "Another elector of this chat has to be online.")
 	}
-	if c.fold.Members[*to] == nil {
-		return demes.Problem(demes.CodeUnknownMember, "There is no such member", "See who is a member with: demes members.")
-	}
-	if *to == c.self {
-		return nil
-	}
-	if !slices.Contains(c.fold.Electors, *to) || !c.isConnected(*to) {
-		return demes.Problem(demes.CodeUnreachable, c.name(*to)+" cannot be host now",
-			"A host is online and one of the chat's electors; a new member becomes one within a minute.")
-	}
-	if err := c.seat.group.Handover(now, *to); err != nil {
+	if err := c.seat.group.Handover(c.now, *to); err != nil {
 		return demes.Problem(demes.CodeUnreachable, "The host cannot be handed over now", "Try again in a moment.")
 	}
-	c.host.steering.Moved(now.Mono)
+	c.host.steering.Moved(c.now.Mono)
 	return nil
+}
+
+// stepHandoverAsk does what a member asks for, at most once in MoveGap (promise
+// L4). The member that is asked for has to be able to host.
+func (c *Chat) stepHandoverAsk(from demes.DeviceID, m *wire.HandoverAsk) error {
+	if !c.seat.isHost() || !c.fold.Live || c.host.movedAt != 0 && c.now.Mono-c.host.movedAt < MoveGap {
+		return nil
+	}
+	var to *demes.DeviceID
+	if d := wire.Device(m.GetTo()); !d.IsZero() {
+		if d == c.self || !slices.Contains(c.fold.Electors, d) || !c.isConnected(d) {
+			return nil
+		}
+		to = &d
+	}
+	c.host.movedAt = c.now.Mono
+	return c.handOver(to)
 }
 
 // stepGoodbye takes a member's word that it goes.

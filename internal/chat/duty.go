@@ -15,6 +15,7 @@ const (
 	PlanPace   = 1_000       // between two plans
 	MatrixPace = 5_000       // between two matrices told to everybody
 	MarksPace  = 200         // between two marks of a member
+	MoveGap    = 10_000      // between two moves of the host that members ask for
 	GrowMost   = 120_000     // a flapping elector shows itself stable for at most this long
 	UnseenMost = 604_800_000 // an elector unseen for 7 days is left out of the next generation
 )

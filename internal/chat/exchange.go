@@ -101,6 +101,8 @@ func (c *Chat) stepGeneration(from demes.DeviceID, f *wire.Frame) error {
 		c.stepLatency(from, kind.Latency)
 	case *wire.Frame_Status:
 		c.stepStatus(from, kind.Status)
+	case *wire.Frame_HandoverAsk:
+		return c.stepHandoverAsk(from, kind.HandoverAsk)
 	case *wire.Frame_Marks:
 		c.stepMarks(from, kind.Marks)
 	default:

@@ -34,6 +34,7 @@ type hosting struct {
 	statusAt int64
 	told     bool // nothing new since the last status
 	matrixAt int64
+	movedAt  int64 // Mono ms when a member's wish last moved the host
 }
 
 // spread is an event and from whom it came.
@@ -70,6 +71,9 @@ func (c *Chat) open() bool {
 	}
 	c.host.term, c.host.dirty, c.host.told, c.host.urgent = term, true, false, true
 	c.host.dutyAt = c.now.Mono
+	if p := c.peers[c.fold.Host]; p != nil && p.connected && !p.goodbye {
+		c.host.steering.Moved(c.now.Mono) // it was handed over: not back at once
+	}
 	c.final.again()
 	c.requeue()
 	return true

@@ -2771,7 +2771,7 @@ type Frame struct {
 	//	*Frame_Typing
 	//	*Frame_Marks
 	//	*Frame_Appended
-	//	*Frame_Trouble
+	//	*Frame_HandoverAsk
 	Kind          isFrame_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2981,10 +2981,10 @@ func (x *Frame) GetAppended() *Appended {
 	return nil
 }
 
-func (x *Frame) GetTrouble() *Trouble {
+func (x *Frame) GetHandoverAsk() *HandoverAsk {
 	if x != nil {
-		if x, ok := x.Kind.(*Frame_Trouble); ok {
-			return x.Trouble
+		if x, ok := x.Kind.(*Frame_HandoverAsk); ok {
+			return x.HandoverAsk
 		}
 	}
 	return nil
@@ -3062,8 +3062,8 @@ type Frame_Appended struct {
 	Appended *Appended `protobuf:"bytes,19,opt,name=appended,proto3,oneof"` // the host has these in its log
 }
 
-type Frame_Trouble struct {
-	Trouble *Trouble `protobuf:"bytes,20,opt,name=trouble,proto3,oneof"` // the sender cannot go on with the receiver's frame
+type Frame_HandoverAsk struct {
+	HandoverAsk *HandoverAsk `protobuf:"bytes,20,opt,name=handover_ask,json=handoverAsk,proto3,oneof"` // a member asks the host to move
 }
 
 func (*Frame_Raft) isFrame_Kind() {}
@@ -3100,7 +3100,7 @@ func (*Frame_Marks) isFrame_Kind() {}
 
 func (*Frame_Appended) isFrame_Kind() {}
 
-func (*Frame_Trouble) isFrame_Kind() {}
+func (*Frame_HandoverAsk) isFrame_Kind() {}
 
 // Raft carries one message of the council's Raft group; a vote that the leader
 // asked for carries its signed hand-over note.
@@ -4630,27 +4630,28 @@ func (*Typing) Descriptor() ([]byte, []int) {
 	return file_demes_proto_rawDescGZIP(), []int{61}
 }
 
-type Trouble struct {
+// HandoverAsk names who should be host; nobody means the next in line.
+type HandoverAsk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	To            []byte                 `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Trouble) Reset() {
-	*x = Trouble{}
+func (x *HandoverAsk) Reset() {
+	*x = HandoverAsk{}
 	mi := &file_demes_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Trouble) String() string {
+func (x *HandoverAsk) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Trouble) ProtoMessage() {}
+func (*HandoverAsk) ProtoMessage() {}
 
-func (x *Trouble) ProtoReflect() protoreflect.Message {
+func (x *HandoverAsk) ProtoReflect() protoreflect.Message {
 	mi := &file_demes_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4662,16 +4663,16 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
-func (*Trouble) Descriptor() ([]byte, []int) {
+// Deprecated: Use HandoverAsk.ProtoReflect.Descriptor instead.
+func (*HandoverAsk) Descriptor() ([]byte, []int) {
 	return file_demes_proto_rawDescGZIP(), []int{62}
 }
 
-func (x *Trouble) GetCode() string {
+func (x *HandoverAsk) GetTo() []byte {
 	if x != nil {
-		return x.Code
+		return x.To
 	}
-	return ""
+	return nil
 }
 
 // Beat goes once per interval between two connected devices, on a stream of its
@@ -5315,7 +5316,7 @@ const file_demes_proto_rawDesc = "" +
 	"\x05state\x18\x01 \x01(\v2\x0f.demes.v1.StateR\x05state\x12*\n" +
 	"\x05proof\x18\x02 \x01(\v2\x14.demes.v1.FinalProofR\x05proof\x129\n" +
 	"\fcertificates\x18\x03 \x03(\v2\x15.demes.v1.CertificateR\fcertificates\x12%\n" +
-	"\x05found\x18\x04 \x01(\v2\x0f.demes.v1.EventR\x05found\"\xef\x06\n" +
+	"\x05found\x18\x04 \x01(\v2\x0f.demes.v1.EventR\x05found\"\xfc\x06\n" +
 	"\x05Frame\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\fR\x04chat\x12\x1e\n" +
 	"\n" +
@@ -5338,8 +5339,8 @@ const file_demes_proto_rawDesc = "" +
 	"\bhandover\x18\x10 \x01(\v2\x12.demes.v1.HandoverH\x00R\bhandover\x12*\n" +
 	"\x06typing\x18\x11 \x01(\v2\x10.demes.v1.TypingH\x00R\x06typing\x12'\n" +
 	"\x05marks\x18\x12 \x01(\v2\x0f.demes.v1.MarksH\x00R\x05marks\x120\n" +
-	"\bappended\x18\x13 \x01(\v2\x12.demes.v1.AppendedH\x00R\bappended\x12-\n" +
-	"\atrouble\x18\x14 \x01(\v2\x11.demes.v1.TroubleH\x00R\atroubleB\x06\n" +
+	"\bappended\x18\x13 \x01(\v2\x12.demes.v1.AppendedH\x00R\bappended\x12:\n" +
+	"\fhandover_ask\x18\x14 \x01(\v2\x15.demes.v1.HandoverAskH\x00R\vhandoverAskB\x06\n" +
 	"\x04kind\"H\n" +
 	"\x04Raft\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\fR\amessage\x12&\n" +
@@ -5446,8 +5447,8 @@ const file_demes_proto_rawDesc = "" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x0e\n" +
 	"\x02to\x18\x04 \x01(\fR\x02to\"\b\n" +
 	"\x06Typing\"\x1d\n" +
-	"\aTrouble\x12\x12\n" +
-	"\x04code\x18\x01 \x01(\tR\x04code\"\xc7\x01\n" +
+	"\vHandoverAsk\x12\x0e\n" +
+	"\x02to\x18\x01 \x01(\fR\x02to\"\xc7\x01\n" +
 	"\x04Beat\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vinterval_ms\x18\x02 \x01(\rR\n" +
@@ -5569,7 +5570,7 @@ var file_demes_proto_goTypes = []any{
 	(*Handover)(nil),       // 60: demes.v1.Handover
 	(*HandoverBody)(nil),   // 61: demes.v1.HandoverBody
 	(*Typing)(nil),         // 62: demes.v1.Typing
-	(*Trouble)(nil),        // 63: demes.v1.Trouble
+	(*HandoverAsk)(nil),    // 63: demes.v1.HandoverAsk
 	(*Beat)(nil),           // 64: demes.v1.Beat
 	(*Hosting)(nil),        // 65: demes.v1.Hosting
 	(*JoinAsk)(nil),        // 66: demes.v1.JoinAsk
@@ -5623,7 +5624,7 @@ var file_demes_proto_depIdxs = []int32{
 	62, // 42: demes.v1.Frame.typing:type_name -> demes.v1.Typing
 	58, // 43: demes.v1.Frame.marks:type_name -> demes.v1.Marks
 	42, // 44: demes.v1.Frame.appended:type_name -> demes.v1.Appended
-	63, // 45: demes.v1.Frame.trouble:type_name -> demes.v1.Trouble
+	63, // 45: demes.v1.Frame.handover_ask:type_name -> demes.v1.HandoverAsk
 	60, // 46: demes.v1.Raft.note:type_name -> demes.v1.Handover
 	1,  // 47: demes.v1.Events.events:type_name -> demes.v1.Event
 	3,  // 48: demes.v1.Appended.marks:type_name -> demes.v1.Mark
@@ -5703,7 +5704,7 @@ func file_demes_proto_init() {
 		(*Frame_Typing)(nil),
 		(*Frame_Marks)(nil),
 		(*Frame_Appended)(nil),
-		(*Frame_Trouble)(nil),
+		(*Frame_HandoverAsk)(nil),
 	}
 	file_demes_proto_msgTypes[43].OneofWrappers = []any{
 		(*SettledEntry_Event)(nil),
