@@ -95,7 +95,7 @@ func (c *Chat) knocked(device demes.DeviceID, address string, request *wire.Join
 	}
 	k := c.door.knocks[device]
 	if k == nil {
-		if len(c.door.knocks) >= MaxKnocks {
+		if len(c.door.knocks) >= MaxKnocks && !c.door.forgetRefused() {
 			return refusal(demes.CodeTooMany)
 		}
 		k = &knock{request: request, name: body.GetName(), address: address}
@@ -110,6 +110,17 @@ func (c *Chat) knocked(device demes.DeviceID, address string, request *wire.Join
 		return c.admit(device, k.request)
 	}
 	return &wire.JoinAnswer{State: wire.JoinAnswer_KNOCKING}
+}
+
+// forgetRefused makes room for another knock.
+func (d *door) forgetRefused() bool {
+	for _, device := range sortedDevices(d.knocks) {
+		if d.knocks[device].refused {
+			delete(d.knocks, device)
+			return true
+		}
+	}
+	return false
 }
 
 // Decide is the founder's word on a knock.

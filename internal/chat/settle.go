@@ -127,9 +127,10 @@ func (c *Chat) keepEarly(e *demes.Event) {
 	c.host.requeue = true
 }
 
-// proveFork keeps two signed events of one seq as proof against their author.
+// proveFork keeps an event that contradicts what its author signed before: the
+// newest of each author is proof enough.
 func (c *Chat) proveFork(e *demes.Event) {
-	c.put("fork:"+e.ID.String(), wire.Marshal(wire.PutEvent(e)))
+	c.put("fork:"+e.ID.Device.String(), wire.Marshal(wire.PutEvent(e)))
 }
 
 // keepFold writes the state when enough was consumed since.
