@@ -29,9 +29,6 @@ func (c *checker) init(w *World) {
 	}
 }
 
-// left forgets what a node had said when it leaves: its word is silenced.
-func (c *checker) left(n *Node) { delete(c.own, n) }
-
 // said notes what a node's user said: it leaves the outbox only when it is seen
 // settled (S6).
 func (c *checker) said(n *Node, id demes.EventID) {

@@ -217,3 +217,30 @@ func settleQuiet(t *testing.T, w *World) {
 	w.Run(3_000)
 	settle(t, w, 10_000)
 }
+
+// TestAwayForLongerThanTheCouncilKeepsItsLog has a voter return after more
+// entries than the council's log holds: it gets a snapshot and fetches the rest.
+func TestAwayForLongerThanTheCouncilKeepsItsLog(t *testing.T) {
+	w := live(t, 2, 3, lan)
+	settleQuiet(t, w)
+	away := others(w, w.Host())[0]
+	away.Crash()
+	w.Run(500)
+	rest := w.Up()
+	for i := range 6_000 {
+		_ = rest[i%2].Say("while it is away")
+		if i%40 == 0 {
+			w.Run(20)
+		}
+	}
+	settle(t, w, 20_000)
+	if err := away.Start(); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, w, 30_000)
+	if got := away.chat.Fold().Position; got != 6_000 {
+		t.Fatalf("position %d, want 6000", got)
+	}
+	_ = away.Say("I am back")
+	settle(t, w, 5_000)
+}
