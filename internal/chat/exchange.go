@@ -135,7 +135,7 @@ func (c *Chat) stepEvents(from demes.DeviceID, m *wire.Events) error {
 	var problem error
 	ask := false
 	for _, raw := range m.GetEvents() {
-		e, err := wire.OpenEvent(raw)
+		e, err := c.openEvent(raw)
 		if err != nil {
 			return fmt.Errorf("events from %s: %w", from.Short(), err)
 		}
@@ -514,7 +514,8 @@ func (c *Chat) openEvent(raw *wire.Event) (*demes.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mine := c.tail.get(e.ID); mine != nil && mine.Hash == e.Hash && slices.Equal(mine.Signature, e.Signature) {
+	mine := c.tail.get(e.ID)
+	if mine != nil && mine.Hash == e.Hash && slices.Equal(mine.Signature, e.Signature) {
 		return mine, nil
 	}
 	return wire.OpenEvent(raw)
