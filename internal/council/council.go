@@ -233,6 +233,7 @@ func (g *Group) observe() {
 	case led && !leads:
 		g.stoodDown(before)
 	case g.view.lead != 0 && g.view.lead != before.lead:
+		g.peers[g.view.lead-1].suspects = 0 // that was the host before it
 		g.election.settle(g.now)
 	}
 	if g.view.lead != 0 {

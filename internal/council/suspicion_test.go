@@ -3,6 +3,8 @@ package council
 import (
 	"testing"
 
+	"go.etcd.io/raft/v3"
+
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
 )
@@ -53,6 +55,31 @@ func follower(t *testing.T) (*Group, int64) {
 	}
 	g.Confirmed(w.clock(), testDevice(1), g.Term())
 	return g, w.now
+}
+
+// TestHostTakesItsOwnSuspicionBack has a host that suspected the one before it:
+// that word must not count against itself, or one voter that suspects first
+// campaigns alone, is ignored by those who do not yet, and loses its turn.
+func TestHostTakesItsOwnSuspicionBack(t *testing.T) {
+	w := settled(t, 1, 3, 3)
+	g, now := w.node(2).group, w.now
+	if host, _, _ := g.Host(); host != testDevice(1) {
+		t.Fatal("elector 1 does not lead")
+	}
+	g.Heard(at(now), testDevice(1), wire.FastBeat)
+	g.Confirmed(at(now), testDevice(1), g.Term())
+	g.Heard(at(now+340), testDevice(3), wire.FastBeat)
+	g.Tick(at(now + 351))
+	if !g.Suspected() {
+		t.Fatal("a host that is silent for S is not suspected")
+	}
+	if g.view.state != raft.StateFollower {
+		t.Errorf("one suspicion of three made it %v", g.view.state)
+	}
+	g.Suspicion(at(now+360), testDevice(3), &wire.Suspicion{Term: g.Term()})
+	if g.view.state != raft.StatePreCandidate {
+		t.Errorf("with the other's suspicion, the next in the succession is %v", g.view.state)
+	}
 }
 
 func at(ms int64) demes.Now { return demes.Now{Mono: ms} }
