@@ -157,14 +157,14 @@ func (n *Node) Typing(ctx context.Context, id demes.ChatID) error {
 	}
 	return r.enqueue(ctx, &call{answer: func(c *chat.Chat) error {
 		now := n.now()
-		if c.Phase() != demes.PhaseLive || now.Mono < r.typedAt+typingEvery.Milliseconds() && r.typedAt != 0 {
+		if c.Phase() != demes.PhaseLive || now.Mono < r.news.typedAt+typingEvery.Milliseconds() && r.news.typedAt != 0 {
 			return nil
 		}
-		r.typedAt = now.Mono
+		r.news.typedAt = now.Mono
 		frame := wire.Marshal(&wire.Frame{
 			Chat: r.id[:], Generation: c.Fold().Head.Generation, Kind: &wire.Frame_Typing{Typing: &wire.Typing{}},
 		})
-		for d := range r.linked {
+		for d := range r.ties.linked {
 			n.transport.Send(d, frame)
 		}
 		return nil
@@ -188,8 +188,7 @@ func (n *Node) SendMessage(ctx context.Context, id demes.ChatID, text string, re
 			return err
 		}
 		if key != "" {
-			r.keys.put(key, sent.Seq)
-			r.freshKeys = append(r.freshKeys, key)
+			r.keys.add(key, sent.Seq)
 		}
 		return nil
 	}, func(c *chat.Chat) (demes.MessageView, error) { return r.message(c, sent) })

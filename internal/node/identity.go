@@ -25,7 +25,6 @@ const nobody = "Somebody"
 
 // identity is who this node is.
 type identity struct {
-	seed    ed25519.PrivateKey // the account's
 	account demes.AccountID
 	key     ed25519.PrivateKey // the device's
 	device  demes.DeviceID
@@ -50,8 +49,8 @@ func openIdentity(store Store, wanted string) (identity, error) {
 		return identity{}, err
 	}
 	id := identity{
-		seed: account, account: demes.AccountID(account.Public().(ed25519.PublicKey)),
-		key: key, device: demes.DeviceID(key.Public().(ed25519.PublicKey)), name: &name{},
+		account: demes.AccountID(account.Public().(ed25519.PublicKey)),
+		key:     key, device: demes.DeviceID(key.Public().(ed25519.PublicKey)), name: &name{},
 	}
 	id.cert = wire.SealCert(account, id.device, 1)
 	return id, id.openName(store, wanted)

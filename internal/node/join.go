@@ -265,10 +265,10 @@ func (j *join) findLobby(ctx context.Context) error {
 		return err
 	}
 	a := &wire.JoinAnswer{}
-	id, named := wire.Bytes32(nil)
-	if wire.Unmarshal(raw, a) == nil {
-		id, named = wire.Bytes32(a.GetChat())
+	if wire.Unmarshal(raw, a) != nil {
+		a.Reset()
 	}
+	id, named := wire.Bytes32(a.GetChat())
 	if a.GetState() != wire.JoinAnswer_KNOCKING || !named {
 		j.tried(target, "takes no knocks")
 		return demes.Problem(demes.CodeRefused, "No lobby at this address takes knocks",

@@ -21,6 +21,7 @@ const keySlot = "key:"
 type keys struct {
 	seqs  map[string]uint64
 	slots map[uint64]string
+	fresh []string // not kept yet
 }
 
 func newKeys() *keys {
@@ -44,14 +45,21 @@ func (k *keys) put(key string, seq uint64) {
 	k.slots[slot], k.seqs[key] = key, seq
 }
 
-// keep makes the keys of a batch part of it.
-func (k *keys) keep(b *chat.Batch, fresh []string) {
-	for _, key := range fresh {
+// add remembers a key that was used just now.
+func (k *keys) add(key string, seq uint64) {
+	k.put(key, seq)
+	k.fresh = append(k.fresh, key)
+}
+
+// keep makes the fresh keys part of a batch.
+func (k *keys) keep(b *chat.Batch) {
+	for _, key := range k.fresh {
 		if seq, known := k.seqs[key]; known {
 			data := append(binary.BigEndian.AppendUint64(nil, seq), key...)
 			b.Put = append(b.Put, chat.Value{Name: fmt.Sprintf("%s%d", keySlot, seq%maxKeys), Data: data})
 		}
 	}
+	k.fresh = nil
 }
 
 // restore reads back the keys that were kept.

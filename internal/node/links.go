@@ -1,14 +1,12 @@
 package node
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"sync"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/centrality"
-	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
 )
 
@@ -61,7 +59,6 @@ type wants struct {
 	contacts map[demes.DeviceID][]string
 	hosting  *wire.Hosting
 	mates    []demes.DeviceID
-	roster   bool // contacts are to be asked for again
 }
 
 // measure is what is measured of one connection; direct and relayed paths are
@@ -75,15 +72,6 @@ type measure struct {
 	serial  uint64
 	sent    centrality.Sample
 	sentAt  int64 // Mono ms; 0: never
-}
-
-// linked is what a chat was told of a link.
-type linked struct {
-	serial   uint64
-	interval uint32
-	hosts    bool
-	host     hostEntry
-	report   uint64
 }
 
 func newLinks(n *Node) *links {
@@ -293,95 +281,4 @@ func (l *links) connected() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.up)
-}
-
-// entry is what the device's beats say of a chat, as the chat takes it.
-func (l linked) entry(id demes.ChatID) *wire.Hosting {
-	if !l.hosts {
-		return nil
-	}
-	return &wire.Hosting{Chat: id[:], Generation: l.host.generation, Term: l.host.term}
-}
-
-// lookAtLinks tells the chat what has changed about the links to its members
-// since it was told last.
-func (r *runner) lookAtLinks(now demes.Now) {
-	r.relink = false
-	state := r.node.links.state(r.id, r.wants.contacts)
-	for d, before := range maps.Clone(r.linked) {
-		if state[d].serial != before.serial {
-			r.chat.Disconnected(now, d)
-			delete(r.linked, d)
-		}
-	}
-	for d, is := range state {
-		was, told := r.linked[d]
-		if !told {
-			r.chat.Connected(now, d)
-		}
-		if is.interval != 0 && (was.interval == 0 || is.hosts != was.hosts || is.host != was.host) {
-			r.chat.Heard(now, d, is.interval, is.entry(r.id))
-		}
-		if is.report != was.report {
-			r.reportLatency(now, d)
-		}
-		r.linked[d] = is
-	}
-}
-
-func (r *runner) reportLatency(now demes.Now, d demes.DeviceID) {
-	s, known := r.node.links.sample(d)
-	if !known {
-		return
-	}
-	micro := func(ms float64) int64 { return int64(math.Round(ms * 1000)) }
-	r.chat.Latency(now, d, micro(s.P50), micro(s.P95), uint32(s.Loss*1e6), s.Relayed)
-}
-
-// report tells the links and the steward what the chat wants now.
-func (r *runner) report() {
-	c := r.chat
-	if g := c.Fold().Head.Generation; g != r.generation {
-		r.generation, r.wants.roster = g, true
-		for d, l := range r.linked {
-			l.interval = 0 // who hosts the new generation is heard of anew
-			r.linked[d] = l
-		}
-	}
-	changed := r.wants.roster
-	if r.wants.roster {
-		r.wants.roster, r.wants.contacts = false, c.Contacts()
-		r.relink = true
-		r.inbox.wake()
-	}
-	hosting, mates := c.Hosting(), c.Mates()
-	if hosting.GetGeneration() != r.wants.hosting.GetGeneration() || hosting.GetTerm() != r.wants.hosting.GetTerm() || !slices.Equal(mates, r.wants.mates) {
-		changed = true
-	}
-	r.knocks.Store(c.TakesKnocks())
-	if changed {
-		r.wants.hosting, r.wants.mates = hosting, mates
-		r.node.links.want(r, r.wants)
-		r.node.steward.wake()
-	}
-}
-
-// note looks at what was just made durable for what the node has to know.
-func (r *runner) note(b *chat.Batch) {
-	for i := range b.Settled {
-		if e := b.Settled[i].Event; e != nil && e.Kind != demes.KindMessage {
-			r.wants.roster = true
-		}
-	}
-	if len(b.Settled)+len(b.Events)+len(b.Outbox) > 0 {
-		r.stir()
-	}
-}
-
-// stir makes the chat count as active from now on.
-func (r *runner) stir() {
-	now := r.node.now().Mono
-	if was := r.active.Swap(now + activeFor); was <= now {
-		r.node.steward.wake()
-	}
 }

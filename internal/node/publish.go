@@ -20,6 +20,7 @@ type news struct {
 	latency bool
 	due     int64 // Mono ms when they are told; 0: nothing waits
 	told    int64 // Mono ms of the last time
+	typedAt int64 // Mono ms when the user's typing was told last; 0: never
 }
 
 // publish turns a chat's notices into live events.
@@ -50,7 +51,7 @@ func (r *runner) publish(out *chat.Output) {
 		case chat.NoticeTyping:
 			r.publishEvent(demes.LiveEvent{Type: string(notice.Kind), Detail: r.peer(notice.Peer)})
 		case chat.NoticeRemoved:
-			r.wants.roster = true
+			r.ties.roster = true
 			r.moved()
 			r.show(chat.NoticeMembers, notice.Text)
 		case chat.NoticeHost:
@@ -145,7 +146,7 @@ func (r *runner) tell() {
 		return
 	}
 	members, latency := r.news.members, r.news.latency
-	r.news = news{told: now}
+	r.news = news{told: now, typedAt: r.news.typedAt}
 	view := r.view(r.chat)
 	if members {
 		r.publishEvent(demes.LiveEvent{Type: string(chat.NoticeMembers), Detail: view})
@@ -158,8 +159,8 @@ func (r *runner) tell() {
 // view is the chat as its user is shown it, with what this node knows of it.
 func (r *runner) view(c *chat.Chat) demes.ChatView {
 	v := c.View()
-	if r.storage != nil {
-		v.Problem = problemView(r.storage)
+	if r.unkept.output != nil {
+		v.Problem = problemView(r.unkept.why)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -43,21 +43,22 @@ type runner struct {
 	knocks atomic.Bool  // it takes knocks
 
 	// The goroutine's own.
-	chat       *chat.Chat // nil when it could not be opened
-	broken     error      // it cannot go on until a restart; nil otherwise
-	held       *chat.Output
-	storage    *demes.Error // why held is not durable; nil otherwise
-	retryAt    int64        // Mono ms
-	idle       int          // turns in a row that the timer began and that did nothing
-	calls      []*call      // of this turn, not answered yet
-	keys       *keys
-	freshKeys  []string // used since the last batch
-	typedAt    int64    // Mono ms when the user's typing was told
-	wants      wants
-	generation uint64
-	linked     map[demes.DeviceID]linked
-	relink     bool // the links are to be looked at again
-	news       news
+	chat   *chat.Chat // nil when it could not be opened
+	broken error      // it cannot go on until a restart; nil otherwise
+	unkept unkept
+	idle   int     // turns in a row that the timer began and that did nothing
+	calls  []*call // of this turn, not answered yet
+	keys   *keys
+	ties   ties
+	news   news
+}
+
+// unkept is an output that could not be made durable yet. Nothing else happens
+// in the chat until it is.
+type unkept struct {
+	output  *chat.Output // nil: all is durable
+	why     *demes.Error
+	retryAt int64 // Mono ms
 }
 
 // call is one call of a user into a chat.
@@ -71,8 +72,8 @@ type call struct {
 func newRunner(n *Node, id demes.ChatID, c *chat.Chat) *runner {
 	return &runner{
 		node: n, id: id, inbox: newInbox(), quit: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
-		chat: c, keys: newKeys(), linked: map[demes.DeviceID]linked{},
-		wants: wants{roster: true}, relink: true,
+		chat: c, keys: newKeys(),
+		ties: ties{linked: map[demes.DeviceID]linked{}, roster: true, relink: true},
 	}
 }
 
@@ -157,7 +158,7 @@ func (r *runner) guard(turn func() bool) (did bool) {
 
 // breakDown ends the chat's work until a restart, and says so.
 func (r *runner) breakDown(why error) {
-	r.broken, r.held, r.storage = why, nil, nil
+	r.broken, r.unkept = why, unkept{}
 	r.knocks.Store(false)
 	r.refuse(r.calls, brokenError(why))
 	r.calls = nil
@@ -179,7 +180,7 @@ func (r *runner) turn() (did bool) {
 			return did
 		}
 		r.calls = in.calls
-		if r.held != nil && !r.goOn() {
+		if r.unkept.output != nil && !r.goOn() {
 			r.stall()
 			return true
 		}
@@ -205,12 +206,12 @@ func (r *runner) turn() (did bool) {
 // apply hands the inputs to the chat.
 func (r *runner) apply(now demes.Now, in taken) {
 	for _, b := range in.beats {
-		if l, known := r.linked[b.from]; known {
+		if l, known := r.ties.linked[b.from]; known {
 			came := demes.Now{Mono: b.at, Wall: now.Wall - (now.Mono - b.at)}
 			r.chat.Heard(came, b.from, b.intervalMs, l.entry(r.id))
 		}
 	}
-	if in.links || r.relink {
+	if in.links || r.ties.relink {
 		r.lookAtLinks(now)
 	}
 	for _, f := range in.frames {
@@ -234,8 +235,7 @@ func (r *runner) apply(now demes.Now, in taken) {
 // happened then, and the same output comes first from now on (promise D1).
 func (r *runner) carryOut(out *chat.Output) bool {
 	if out.Batch != nil {
-		r.keys.keep(out.Batch, r.freshKeys)
-		r.freshKeys = nil
+		r.keys.keep(out.Batch)
 		if err := r.node.writer.commit(out.Batch); err != nil {
 			r.storageFailed(out, err)
 			return false
@@ -255,8 +255,8 @@ func (r *runner) carryOut(out *chat.Output) bool {
 // again, and says so.
 func (r *runner) storageFailed(out *chat.Output, err error) {
 	now := r.node.now()
-	first := r.storage == nil
-	r.held, r.storage, r.retryAt = out, storageError(err), now.Mono+retryStorage
+	first := r.unkept.output == nil
+	r.unkept = unkept{output: out, why: storageError(err), retryAt: now.Mono + retryStorage}
 	if first {
 		r.node.log.Error("a chat cannot be stored; it waits", "chat", r.id.Short(), "err", err)
 		r.show(chat.NoticeMembers, "")
@@ -265,11 +265,11 @@ func (r *runner) storageFailed(out *chat.Output, err error) {
 
 // goOn tries the output again that could not be made durable.
 func (r *runner) goOn() bool {
-	if r.node.now().Mono < r.retryAt || !r.carryOut(r.held) {
+	if r.node.now().Mono < r.unkept.retryAt || !r.carryOut(r.unkept.output) {
 		return false
 	}
-	r.held, r.storage = nil, nil
-	r.relink = true
+	r.unkept = unkept{}
+	r.ties.relink = true
 	r.chat.Advance()
 	r.node.log.Info("a chat can be stored again", "chat", r.id.Short())
 	r.show(chat.NoticeMembers, "")
@@ -279,10 +279,10 @@ func (r *runner) goOn() bool {
 // stall is what a turn does while the store fails: reads are answered, changes
 // get the error, and peers' frames are dropped. They come again.
 func (r *runner) stall() {
-	r.relink = true
+	r.ties.relink = true
 	for _, c := range r.calls {
 		if c.do != nil && c.err == nil {
-			c.err = r.storage
+			c.err = r.unkept.why
 		}
 	}
 	r.finish()
@@ -315,8 +315,8 @@ func (r *runner) sleep() (wait time.Duration, wanted bool) {
 		return 0, false
 	}
 	next := r.news.due
-	if r.held != nil {
-		next = earlier(next, r.retryAt)
+	if r.unkept.output != nil {
+		next = earlier(next, r.unkept.retryAt)
 	} else {
 		next = earlier(next, r.chat.Deadline())
 	}

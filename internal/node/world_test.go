@@ -22,7 +22,7 @@ const patience = 20 * time.Second
 
 // world is some nodes on one simulated network.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	net   *contract.Network
 	nodes []*party
 	news  chan struct{} // holds a token when some node told of something
@@ -43,7 +43,7 @@ type party struct {
 	seen []demes.LiveEvent
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{t: t, net: contract.NewNetwork(), news: make(chan struct{}, 1)}
 	t.Cleanup(func() {
 		for _, p := range w.nodes {
