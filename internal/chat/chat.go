@@ -276,6 +276,9 @@ func (c *Chat) ID() demes.ChatID { return c.id }
 // Fold is the state of the settled log; the caller must not change it.
 func (c *Chat) Fold() *Fold { return c.fold }
 
+// Final is the index up to which the log is known to be final.
+func (c *Chat) Final() uint64 { return c.final.index }
+
 // Phase is where the chat is in its life.
 func (c *Chat) Phase() demes.Phase { return c.phase }
 

@@ -327,14 +327,19 @@ func (c *Chat) hostNow() (demes.DeviceID, bool) {
 }
 
 // claimed is the host by what the beats of the connected say: the one of the
-// highest term of this generation.
+// highest term of this generation. Of two that claim one term, one lies; which
+// is taken does not matter, as long as it is always the same.
 func (c *Chat) claimed() (host demes.DeviceID, known bool) {
 	var term uint64
-	for _, d := range c.connected() {
-		h := c.peers[d].hosting
-		if h.GetGeneration() == c.fold.Head.Generation && h.GetTerm() >= max(term, c.fold.Term) && h.GetTerm() > 0 {
-			host, term, known = d, h.GetTerm(), true
+	for d, p := range c.peers {
+		h := p.hosting
+		if h == nil || !p.connected || c.fold.Members[d] == nil || h.GetGeneration() != c.fold.Head.Generation || h.GetTerm() == 0 {
+			continue
 		}
+		if h.GetTerm() < max(term, c.fold.Term) || h.GetTerm() == term && host.Compare(d) < 0 {
+			continue
+		}
+		host, term, known = d, h.GetTerm(), true
 	}
 	return host, known
 }

@@ -137,7 +137,7 @@ func (c *checker) look(n *Node) {
 
 // finality checks that what is final anywhere never moves (S10).
 func (c *checker) finality(n *Node) {
-	index := n.chat.View().Final
+	index := n.chat.Final()
 	if index == 0 || index > uint64(len(n.disk.settled)) || n.disk.settled[0].Index != 1 {
 		return
 	}

@@ -115,7 +115,7 @@ func TestStuckHostIsReplacedAndFenced(t *testing.T) {
 	}
 }
 
-func TestThirdWithoutQuorumGoesOnProvisionally(t *testing.T) {
+func TestFallbackWhenNoMajorityExists(t *testing.T) {
 	for seed := range uint64(10) {
 		w := live(t, seed, 3, lan)
 		settleQuiet(t, w)
@@ -243,4 +243,21 @@ func TestAwayForLongerThanTheCouncilKeepsItsLog(t *testing.T) {
 	}
 	_ = away.Say("I am back")
 	settle(t, w, 5_000)
+}
+
+func TestDelayedDroppedDoubledAndReorderedMessages(t *testing.T) {
+	for seed := range uint64(6) {
+		w := live(t, seed, 4, lan)
+		settleQuiet(t, w)
+		w.Net.Loss, w.Net.Duplicate, w.Net.Reorder, w.Net.Jitter = 0.3, 0.5, 0.5, 400
+		for i := range 60 {
+			_ = w.Nodes[i%4].Say(fmt.Sprint("through bad links ", i))
+			w.Run(w.Rand.Int64N(150))
+		}
+		w.Net.Loss, w.Net.Duplicate, w.Net.Reorder, w.Net.Jitter = 0, 0, 0, 2
+		settle(t, w, 15_000)
+		if got := w.Nodes[0].chat.Fold().Position; got != 60 {
+			t.Fatalf("seed %d: position %d, want 60", seed, got)
+		}
+	}
 }
