@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,14 +28,18 @@ type Traffic struct {
 func (g *Group) Send(every time.Duration, clients int, nodes ...*Node) *Traffic {
 	t := &Traffic{g: g, chat: g.Chat, stop: make(chan struct{}), tried: map[string]bool{}, acked: map[string]string{}}
 	for _, n := range nodes {
-		for c := range clients {
+		for range clients {
+			c := senders.Add(1)
 			t.done.Go(func() { t.run(n, c, every) })
 		}
 	}
 	return t
 }
 
-func (t *Traffic) run(n *Node, c int, every time.Duration) {
+// senders numbers the clients of all traffic, so that no text comes twice.
+var senders atomic.Int64
+
+func (t *Traffic) run(n *Node, c int64, every time.Duration) {
 	pace := time.NewTicker(every)
 	defer pace.Stop()
 	for i := 0; ; i++ {
@@ -86,7 +91,7 @@ func (t *Traffic) Stop() {
 }
 
 // CheckSettled demands that everything accepted is settled once, under the id
-// that was answered, and that nothing else is.
+// that was answered, and that nothing of what was sent is settled twice.
 func (t *Traffic) CheckSettled(settled []Message) {
 	t.g.Helper()
 	t.mu.Lock()
