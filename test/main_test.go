@@ -40,8 +40,9 @@ func live(t *testing.T, n int) *group.Group {
 // lobby starts n nodes in one lobby.
 func lobby(t *testing.T, n int) *group.Group {
 	t.Helper()
-	g := group.Open(t, binary, t.TempDir(), n)
-	t.Cleanup(g.Close)
+	g := group.New(t, binary, t.TempDir())
+	t.Cleanup(g.Close) // also when it does not open
+	g.Open(n)
 	return g
 }
 

@@ -60,9 +60,8 @@ func New(r Reporter, binary, dir string) *Group {
 }
 
 // Open starts n nodes in one lobby, by the three terminals' commands.
-func Open(r Reporter, binary, dir string, n int) *Group {
-	r.Helper()
-	g := New(r, binary, dir)
+func (g *Group) Open(n int) {
+	g.Helper()
 	founder := g.Add("--open-lobby")
 	g.Until(Patience, "the founder's lobby", func() error {
 		chats := founder.Chats()
@@ -77,15 +76,6 @@ func Open(r Reporter, binary, dir string, n int) *Group {
 		g.Add("--join", fmt.Sprintf("localhost:%d", port))
 	}
 	g.Until(Patience, "all to be in the lobby", func() error { return g.allHave(g.Nodes, n) })
-	return g
-}
-
-// Live starts n nodes and their chat, and waits until all agree on its host.
-func Live(r Reporter, binary, dir string, n int) *Group {
-	r.Helper()
-	g := Open(r, binary, dir, n)
-	g.Start()
-	return g
 }
 
 // Start is the founder's click, and the wait until the chat is live with a full

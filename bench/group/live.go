@@ -17,7 +17,7 @@ type Event struct {
 	Chat     string
 	Message  *Message
 	Messages []Message
-	Detail   json.RawMessage
+	Detail   struct{ Host *Peer } // of events that show the chat
 }
 
 // All are the messages that the event tells of.

@@ -36,6 +36,24 @@ func (g *Group) Send(every time.Duration, clients int, nodes ...*Node) *Traffic 
 	return t
 }
 
+// SendAtOnce is Send with clients that wait for nothing but their answers.
+func (g *Group) SendAtOnce(clients int, nodes ...*Node) *Traffic {
+	return g.Send(time.Nanosecond, clients, nodes...)
+}
+
+// UntilSettled waits until all running nodes have so many settled messages.
+func (g *Group) UntilSettled(position int) {
+	g.Helper()
+	g.Until(2*Patience, "settled messages", func() error {
+		for _, n := range g.Running() {
+			if chat, err := n.chat(g.Chat); err != nil || chat.Position < uint64(position) {
+				return fmt.Errorf("%s has %d of %d, %v", n.Name, chat.Position, position, err)
+			}
+		}
+		return nil
+	})
+}
+
 // senders numbers the clients of all traffic, so that no text comes twice.
 var senders atomic.Int64
 
