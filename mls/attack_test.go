@@ -108,7 +108,7 @@ func TestLyingWelcomesAreRefused(t *testing.T) {
 		"exchanged parent key": {func(e *epoch) {
 			parent(e, 5, func(p *parentNode) { p.encryptionKey = e.tree.nodes[1].encryptionKey() })
 		}, ErrParentHash},
-		"unmerged leaf added": {func(e *epoch) { parent(e, 3, func(p *parentNode) { p.unmerged = append(p.unmerged, 2) }) }, ErrMalformed},
+		"unmerged leaf added":          {func(e *epoch) { parent(e, 3, func(p *parentNode) { p.unmerged = append(p.unmerged, 2) }) }, ErrMalformed},
 		"unmerged leaf of elsewhere":   {func(e *epoch) { parent(e, 1, func(p *parentNode) { p.unmerged = []LeafIndex{3} }) }, ErrMalformed},
 		"unmerged leaf beyond":         {func(e *epoch) { parent(e, 1, func(p *parentNode) { p.unmerged = []LeafIndex{1 << 31} }) }, ErrMalformed},
 		"unmerged leaves out of order": {func(e *epoch) { parent(e, 3, func(p *parentNode) { p.unmerged = []LeafIndex{2, 1} }) }, ErrMalformed},

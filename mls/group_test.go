@@ -299,7 +299,9 @@ func TestSpentSecretsAreGone(t *testing.T) {
 
 // A tree that was never hashed shares no stale node with its copy.
 func TestCloneDoesNotChangeTheOriginal(t *testing.T) {
-	g := crowd(t, X25519, 4).members[0].group
+	w := newWorld(t, X25519)
+	w.commit(w.found("founder"), Commit{SkipPath: true}, w.newMember("a"), w.newMember("b"), w.newMember("c"))
+	g := w.members[0].group
 	fresh := must[*tree](t)(decodeTree(g.epoch.suite, g.Tree()))
 	copied := fresh.clone()
 	copied.drop(0)
