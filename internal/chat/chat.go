@@ -120,6 +120,8 @@ type peer struct {
 	haveAt    int64                     // Mono ms of the last Have sent
 	chainAt   int64                     // Mono ms of the last certificates sent
 	fetchAt   int64
+	lackAt    int64        // Mono ms when it was asked for what came too early
+	lackWait  int64        // before it is asked again
 	sayAt     int64        // Mono ms when vectors are compared again; 0: no need
 	ping      *wire.Report // this device's own measurement
 	goodbye   bool         // it said that it goes
@@ -292,7 +294,7 @@ func (c *Chat) setPhase() {
 	switch {
 	case me == nil:
 		c.phase = demes.PhaseRemoved
-	case me.Leaving:
+	case me.Leaving || c.own.left:
 		c.phase = demes.PhaseLeft
 	case c.fold.Live:
 		c.phase = demes.PhaseLive
@@ -307,7 +309,8 @@ func (c *Chat) setPhase() {
 // gone reports whether this device has no part in the chat any more. An elector
 // that has left serves until a generation without it is certified.
 func (c *Chat) gone() bool {
-	return c.phase == demes.PhaseRemoved || c.phase == demes.PhaseLeft && !c.isElector()
+	me := c.fold.Members[c.self]
+	return me == nil || me.Leaving && !c.isElector()
 }
 
 // batch is the durable part of this turn's output.

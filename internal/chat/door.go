@@ -53,8 +53,10 @@ func (c *Chat) Ask(now demes.Now, from demes.DeviceID, address string, request *
 		delete(c.door.wanted, device)
 		delete(c.door.knocks, device)
 		if base := c.final.base; base != nil && inBase(base, device) {
-			base.Certificates = c.gens.chain[:min(len(c.gens.chain), int(base.GetState().GetGeneration()))]
-			return &wire.JoinAnswer{State: wire.JoinAnswer_WELCOME, Base: base}
+			return &wire.JoinAnswer{State: wire.JoinAnswer_WELCOME, Base: &wire.Base{
+				State: base.GetState(), Proof: base.GetProof(), Found: base.GetFound(),
+				Certificates: c.gens.chain[:min(len(c.gens.chain), int(base.GetState().GetGeneration()))],
+			}}
 		}
 		return &wire.JoinAnswer{State: wire.JoinAnswer_WAITING}
 	}
@@ -299,6 +301,7 @@ func (c *Chat) tryLeave() {
 	c.own.leaving = false
 	if _, err := c.submit(demes.KindLeave, wire.Marshal(&wire.Leave{}), ""); err == nil {
 		c.own.left = true
+		c.setPhase()
 	}
 }
 

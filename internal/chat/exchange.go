@@ -159,11 +159,24 @@ func (c *Chat) stepEvents(from demes.DeviceID, m *wire.Events) error {
 	for _, e := range c.tail.unpark(c.fold) {
 		c.nowHeld(e, from)
 	}
-	if ask {
-		c.say(from, false)
-	}
+	c.lack(from, ask)
 	c.acknowledge(from, authors)
 	return problem
+}
+
+// lack asks for what an event needs that came too early. What is missing is
+// mostly on its way already: the question is repeated at doubling waits.
+func (c *Chat) lack(from demes.DeviceID, ask bool) {
+	p := c.peer(from)
+	if len(c.tail.parked) == 0 {
+		p.lackWait = 0
+	}
+	if !ask || c.now.Mono-p.lackAt < p.lackWait {
+		return
+	}
+	p.lackAt = c.now.Mono
+	p.lackWait = min(max(2*p.lackWait, c.cfg.Timing.Resend), c.cfg.Timing.ResendMost)
+	c.say(from, false)
 }
 
 // nowHeld does what an event that is held for the first time asks for.

@@ -168,6 +168,9 @@ func (w *World) members() (out []*Node) {
 			far = f
 		}
 	}
+	if far == nil {
+		return nil
+	}
 	for _, n := range w.Up() {
 		if m := far.Members[n.ID]; m != nil && !m.Leaving {
 			out = append(out, n)

@@ -230,7 +230,7 @@ func (w *World) ask(n *Node, door int, request *wire.JoinRequest) {
 	if n.chat != nil {
 		return
 	}
-	if up := w.Up(); len(up) > 0 && !slices.Contains(up, d) {
+	if up := w.members(); len(up) > 0 && !slices.Contains(up, d) {
 		d = up[w.Rand.IntN(len(up))]
 	}
 	if n.up && d.up && d.chat != nil && !n.links[d.ID].cut {
