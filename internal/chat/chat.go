@@ -120,6 +120,7 @@ type peer struct {
 	haveAt    int64                     // Mono ms of the last Have sent
 	chainAt   int64                     // Mono ms of the last certificates sent
 	fetchAt   int64
+	misled    bool         // it told an order that is not the proven one: its word is not taken again
 	lackAt    int64        // Mono ms when it was asked for what came too early
 	lackWait  int64        // before it is asked again
 	sayAt     int64        // Mono ms when vectors are compared again; 0: no need

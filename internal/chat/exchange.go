@@ -391,14 +391,14 @@ func (c *Chat) fetch(from demes.DeviceID) {
 		return
 	}
 	p.fetchAt = c.now.Mono
-	c.send(from, &wire.Frame{Kind: &wire.Frame_Fetch{Fetch: &wire.Fetch{From: c.fold.Head.Index + 1, Head: wire.PutHead(c.fold.Head)}}})
+	c.send(from, &wire.Frame{Kind: &wire.Frame_Fetch{Fetch: &wire.Fetch{From: c.wanted(from), Head: wire.PutHead(c.fold.Head)}}})
 }
 
 // stepFetch answers with a range of the settled log. Who has reached its end is
 // sent what settles from then on.
 func (c *Chat) stepFetch(from demes.DeviceID, m *wire.Fetch) error {
-	if m.GetFrom() == 0 || m.GetFrom() < c.log.first && c.fold.Head.Index >= m.GetFrom() {
-		return nil // this device joined later: somebody else has it
+	if m.GetFrom() == 0 || m.GetFrom() < c.log.first || m.GetFrom() > c.fold.Head.Index+1 {
+		return nil // this device joined later, or is behind: somebody else has it
 	}
 	entries, err := c.cfg.Log.Settled(c.id, m.GetFrom(), wire.MaxBatch)
 	if err != nil {
@@ -446,51 +446,41 @@ func (c *Chat) stepSettled(from demes.DeviceID, m *wire.Settled) error {
 	if m.GetAnswer() {
 		p.fetchAt = 0
 	}
-	if m.GetFrom() > c.fold.Head.Index+1 {
+	if host, known := c.hostNow(); known && host == from {
+		c.log.way = nil // its word needs no proof
+	}
+	if m.GetFrom() == 0 || m.GetFrom() > c.wanted(from) {
 		c.fetch(from)
 		return nil
 	}
-	if !c.mayFollow(from, m) {
-		return nil
-	}
-	// The host's own followers settle by Raft; for them this is a range that
-	// Raft has compacted away, or the way to a base.
-	skip := int(c.fold.Head.Index + 1 - m.GetFrom())
-	for i := skip; i < len(m.GetEntries()) && c.fold.Head.Index < c.gens.limit(); i++ {
-		s, err := c.openEntry(m.GetEntries()[i])
-		if err != nil {
-			c.fetch(from) // it named an event that is not held here
-			return nil
-		}
-		if out := c.consume(s); out != Consumed {
-			return fmt.Errorf("entry %d from %s is not the next: %w", m.GetFrom()+uint64(i), from.Short(), ErrInvalid)
-		}
+	if err := c.settleBy(from, m); err != nil {
+		return err
 	}
 	if m.GetFinal() != nil {
 		if err := c.final.accept(c, m.GetFinal()); err != nil {
 			return err
 		}
 	}
-	if m.GetAnswer() && !m.GetLast() && p.head.Index > c.fold.Head.Index {
+	if m.GetAnswer() && !m.GetLast() && p.head.Index >= c.wanted(from) {
 		c.fetch(from)
 	}
 	c.afterSettled()
 	return nil
 }
 
-// mayFollow says whose word on the settled order is taken: the host's, that of
-// a device that proves it final, and on the way to a certified base anybody's,
-// because the base's hash is known.
-func (c *Chat) mayFollow(from demes.DeviceID, m *wire.Settled) bool {
-	if host, known := c.hostNow(); known && host == from {
-		return true
+// settleBy says whose word on the settled order is taken: the host's, and that of
+// anybody who proves it.
+func (c *Chat) settleBy(from demes.DeviceID, m *wire.Settled) error {
+	if host, known := c.hostNow(); !known || host != from {
+		return c.follow(from, m)
 	}
-	if len(c.gens.ahead) > 0 || c.seat.snap != nil || c.gens.wants() {
-		return true
+	// The host's own followers settle by Raft; for them this is a range that
+	// Raft has compacted away.
+	skip := c.fold.Head.Index + 1 - m.GetFrom()
+	if skip >= uint64(len(m.GetEntries())) {
+		return nil
 	}
-	end := m.GetFrom() + uint64(len(m.GetEntries()))
-	head := proofHead(m.GetFinal())
-	return head.Generation >= c.fold.Head.Generation && end <= head.Index+1 && c.final.verify(c, m.GetFinal()) == nil
+	return c.consumeAll(from, m.GetEntries()[skip:])
 }
 
 // openEntry reads one entry; an event that travels as its mark is in the tail.

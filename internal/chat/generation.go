@@ -243,7 +243,7 @@ func (c *Chat) enter(cert *wire.Certificate) error {
 	c.gens.chain = append(slices.Clone(c.gens.chain), cert)
 	c.put("chain", wire.Marshal(&wire.Chain{Certificates: c.gens.chain}))
 	c.fold.Enter(value.GetParent()+1, devices(value.GetElectors()))
-	c.log.start = nil
+	c.log.start, c.log.way, c.log.proven = nil, nil, nil
 	c.keepFold(true)
 	c.final.reset()
 	c.final.index = max(c.final.index, c.fold.Head.Index) // certificates make their base final

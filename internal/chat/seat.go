@@ -144,6 +144,9 @@ func (c *Chat) stepRaft(from demes.DeviceID, m *wire.Raft) error {
 			return fmt.Errorf("snapshot from %s: %w", from.Short(), err)
 		}
 		if head.GetIndex() > c.log.durable {
+			if host, known := c.hostNow(); !known || host != from {
+				return fmt.Errorf("snapshot from %s, who is not host here: %w", from.Short(), ErrInvalid) // a host sends it again
+			}
 			c.seat.snapFrom, c.seat.snap = from, m
 			c.fetch(from)
 			return nil

@@ -13,10 +13,12 @@ const FoldEvery = 256
 
 // settledLog is the part of the settled log that this device has.
 type settledLog struct {
-	first   uint64 // index of the first entry held here; a joiner has no earlier ones
-	durable uint64 // entries up to here survive a power loss
-	unkept  int    // entries consumed since the state was written
-	start   []byte // the state where this generation, or this device's part in it, began
+	first   uint64       // index of the first entry held here; a joiner has no earlier ones
+	durable uint64       // entries up to here survive a power loss
+	unkept  int          // entries consumed since the state was written
+	start   []byte       // the state where this generation, or this device's part in it, began
+	way     *way         // an order that is not proven yet; nil: none
+	proven  []demes.Head // heads on a way that was proven, and is fetched again
 }
 
 // consume applies one entry and makes what follows from it part of this turn's
