@@ -329,15 +329,18 @@ func (c *Chat) hostNow() (demes.DeviceID, bool) {
 	return c.claimed()
 }
 
-// claimed is the host by what the beats of the connected say: the one of the
-// highest term of this generation. Of two that claim one term, one lies; which
+// claimed is the host by what the beats of the connected electors say: the one of
+// the highest term of this generation. Of two that claim one term, one lies; which
 // is taken does not matter, as long as it is always the same.
 func (c *Chat) claimed() (host demes.DeviceID, known bool) {
 	var term uint64
 	for d, p := range c.peers {
 		h := p.hosting
-		if h == nil || !p.connected || c.fold.Members[d] == nil || h.GetGeneration() != c.fold.Head.Generation || h.GetTerm() == 0 {
+		if h == nil || !p.connected || !slices.Contains(c.fold.Electors, d) || h.GetGeneration() != c.fold.Head.Generation || h.GetTerm() == 0 {
 			continue
+		}
+		if h.GetTerm() == c.fold.Term && d != c.fold.Host {
+			continue // the log says who hosts that term
 		}
 		if h.GetTerm() < max(term, c.fold.Term) || h.GetTerm() == term && host.Compare(d) < 0 {
 			continue

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/demes-chat/demes/internal/wire"
@@ -123,4 +125,31 @@ func TestALieOnTheWayToABaseIsForgotten(t *testing.T) {
 		w.Partition()
 		goesOn(t, w)
 	}
+}
+
+// TestWhoIsNoElectorIsNotBelievedToHost has a member without a seat claim to be
+// host, to one who follows the host by its word alone.
+func TestWhoIsNoElectorIsNotBelievedToHost(t *testing.T) {
+	w := live(t, 60, 11, lan)
+	settleQuiet(t, w)
+	var outside []*Node
+	for _, n := range w.Up() {
+		if !slices.Contains(n.chat.Fold().Electors, n.ID) {
+			outside = append(outside, n)
+		}
+	}
+	if len(outside) != 2 {
+		t.Fatalf("%d of 11 members are no electors, want 2", len(outside))
+	}
+	v, victim := turnBad(outside[0]), outside[1]
+	before, made := victim.chat.Fold().Head, v.made(3)
+	for _, term := range []uint64{v.fold.Term, v.fold.Term + 1, math.MaxUint64} {
+		v.claim(victim, term)
+		v.say(victim, v.order(victim, made, nil))
+	}
+	w.Run(50)
+	if got := victim.chat.Fold().Head; got != before {
+		t.Fatalf("the victim took the order of a host that cannot be one: its head is %s, was %s", got, before)
+	}
+	goesOn(t, w)
 }
