@@ -25,6 +25,16 @@ func TestMostCentralMemberHosts(t *testing.T) {
 		}
 		n.SetFaults(links...)
 	}
+	g.Until(group.Patience, "the delays to be measured", func() error {
+		for i, row := range g.Nodes[0].View().Latency.RTT {
+			for j, rtt := range row {
+				if i != j && (rtt == nil || *rtt < 15) {
+					return fmt.Errorf("the founder knows of %s", g.Nodes[0].View().Latency)
+				}
+			}
+		}
+		return nil
+	})
 	g.Nodes[0].Must("POST", "/chats/"+g.Chat+"/start", nil, nil)
 	g.UntilHost(func(n *group.Node) bool { return n == middle })
 	for _, n := range g.Nodes {

@@ -41,8 +41,19 @@ type Chat struct {
 	Head                   Head
 	Members                []Member
 	Succession             []Peer
+	Latency                Latency
 	WaitingText            string `json:"waiting_text"`
 	Problem                *Problem
+}
+
+// Latency is the round trips between all members, in milliseconds.
+type Latency struct {
+	RTT [][]*float64 `json:"rtt_ms"`
+}
+
+func (l Latency) String() string {
+	text, _ := json.Marshal(l.RTT)
+	return string(text)
 }
 
 func (c Chat) count() (online, voters int) {
