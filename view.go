@@ -202,6 +202,7 @@ type JoinView struct {
 	Chat    string       `json:"chat,omitempty"`
 	Code    string       `json:"code,omitempty"` // six digits to compare, when knocking over a LAN
 	Problem *ProblemView `json:"problem,omitempty"`
+	Waits   string       `json:"waits_for,omitempty"` // who has to be online for the admission to be final: "1 of Ann, Bo"
 	Tried   []Attempt    `json:"tried"`
 }
 

@@ -58,7 +58,8 @@ func (c *Chat) Ask(now demes.Now, from demes.DeviceID, address string, request *
 				Certificates: c.gens.chain[:min(len(c.gens.chain), int(base.GetState().GetGeneration()))],
 			}}
 		}
-		return &wire.JoinAnswer{State: wire.JoinAnswer_WAITING}
+		_, waits := c.missing(c.fold.Electors)
+		return &wire.JoinAnswer{State: wire.JoinAnswer_WAITING, Detail: waits}
 	}
 	if len(body.GetInviteKey()) == 0 {
 		return c.knocked(device, address, request, body)

@@ -157,21 +157,31 @@ func (c *Chat) waiting() (names []string, text string) {
 	} else if len(c.door.council) > 0 {
 		voters = c.door.council
 	}
-	missing := len(voters)/2 + 1
-	for _, d := range voters {
+	names, text = c.missing(voters)
+	if text == "" {
+		text = "the election of a host"
+	}
+	return names, text
+}
+
+// missing names those of the devices that are away, and how many of them a
+// majority needs: "2 of Ann, Bo, Cy". The text is empty when a majority is here.
+func (c *Chat) missing(devices []demes.DeviceID) (names []string, text string) {
+	need := len(devices)/2 + 1
+	for _, d := range devices {
 		if c.present(d) {
-			missing--
+			need--
 			continue
 		}
 		names = append(names, c.name(d))
 	}
-	if missing <= 0 || len(names) == 0 {
-		return nil, "the election of a host"
-	}
-	if missing >= len(names) {
+	switch {
+	case need <= 0 || len(names) == 0:
+		return nil, ""
+	case need >= len(names):
 		return names, strings.Join(names, " and ")
 	}
-	return names, fmt.Sprintf("%d of %s", missing, strings.Join(names, ", "))
+	return names, fmt.Sprintf("%d of %s", need, strings.Join(names, ", "))
 }
 
 // furthest is the highest index that a connected device has settled.

@@ -222,9 +222,9 @@ func (j *join) fail(err error) {
 // change changes the view and tells listeners.
 func (j *join) change(do func(*demes.JoinView)) {
 	j.mu.Lock()
-	before := j.view.State
+	before, waited := j.view.State, j.view.Waits
 	do(&j.view)
-	changed := before != j.view.State
+	changed := before != j.view.State || waited != j.view.Waits
 	j.mu.Unlock()
 	if v := j.state(); changed {
 		j.joins.node.hub.Publish(demes.LiveEvent{Type: "join", Chat: v.Chat, Detail: v})
@@ -309,7 +309,7 @@ func (j *join) repeat(ctx context.Context) error {
 			if best.state == wire.JoinAnswer_KNOCKING {
 				state, wait = demes.JoinKnocking, repeatFirst
 			}
-			j.change(func(v *demes.JoinView) { v.State = state })
+			j.change(func(v *demes.JoinView) { v.State, v.Waits = state, best.waits })
 		}
 		select {
 		case <-time.After(wait):

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
@@ -20,12 +21,15 @@ const (
 	stagger = 500 * time.Millisecond
 	// attemptTime bounds one question: dialling, and the ten seconds of the protocol.
 	attemptTime = 15 * time.Second
+	// maxWaits bounds the names that a member sends of those it waits for.
+	maxWaits = 1024
 )
 
 // heard is the best that a round heard.
 type heard struct {
 	state wire.JoinAnswer_State
 	code  demes.Code
+	waits string // who has to be online for the admission to be final
 }
 
 // rankOf orders answers: a welcome is the best, then waiting, knocking, a
@@ -107,6 +111,9 @@ func (j *join) attempt(ctx context.Context, target wire.Target, entering *sync.M
 		return heard{}
 	}
 	said := heard{state: a.GetState(), code: demes.Code(a.GetCode())}
+	if said.state == wire.JoinAnswer_WAITING && len(a.GetDetail()) <= maxWaits && utf8.ValidString(a.GetDetail()) {
+		said.waits = a.GetDetail()
+	}
 	if said.state != wire.JoinAnswer_WELCOME {
 		j.tried(target, strings.ToLower(said.state.String()))
 		return said

@@ -4869,8 +4869,8 @@ func (x *JoinAsk) GetRequest() *JoinRequest {
 type JoinAnswer struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	State    JoinAnswer_State       `protobuf:"varint,1,opt,name=state,proto3,enum=demes.v1.JoinAnswer_State" json:"state,omitempty"`
-	Code     string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"` // why refused
-	Detail   string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Code     string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`     // why refused
+	Detail   string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"` // WAITING: which electors have to be online for the add to be final
 	Base     *Base                  `protobuf:"bytes,4,opt,name=base,proto3" json:"base,omitempty"`
 	Contacts []*Contact             `protobuf:"bytes,5,rep,name=contacts,proto3" json:"contacts,omitempty"`
 	// The answer to an ask without a request: which lobby takes knocks here.
