@@ -462,6 +462,7 @@ export interface components {
             /** @enum {string} */
             state: "connecting" | "knocking" | "waiting" | "joined" | "refused" | "failed";
             tried: components["schemas"]["Attempt"][];
+            waits_for?: string;
         };
         JoinEvent: {
             chat?: string;

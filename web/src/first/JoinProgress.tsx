@@ -1,4 +1,5 @@
 import type { Join, JoinState } from '../api/types'
+import { harmlessName } from '../text/harmless'
 import { useSession } from '../shell/context'
 import { Button } from '../ui/Button'
 import { Icon } from '../ui/Icon'
@@ -12,6 +13,10 @@ const WORDS: Record<JoinState, { title: string; detail: string }> = {
   joined: { title: 'You are in', detail: '' },
   refused: { title: 'Not let in', detail: 'The founder refused, or the invite is no longer good.' },
   failed: { title: 'That did not work', detail: '' },
+}
+
+function waitsFor(names: string): string {
+  return `You are final when more than half of the chat's electors have it. Waiting for ${harmlessName(names)}.`
 }
 
 function Code({ code }: { code: string }) {
@@ -47,6 +52,7 @@ export function JoinProgress({ join }: { join: Join }) {
   const over = join.state === 'failed' || join.state === 'refused'
   const at = STEPS.findIndex((step) => step === join.state)
   const words = WORDS[join.state]
+  const detail = join.state === 'waiting' && join.waits_for ? waitsFor(join.waits_for) : words.detail
   return (
     <div className="stack join">
       <div role="status" className="join-state">
@@ -55,7 +61,7 @@ export function JoinProgress({ join }: { join: Join }) {
         </span>
         <div>
           <strong>{join.problem?.title ?? words.title}</strong>
-          <p className="hint">{join.problem?.detail ?? words.detail}</p>
+          <p className="hint">{join.problem?.detail ?? detail}</p>
         </div>
       </div>
       {!over && (
