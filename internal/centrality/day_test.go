@@ -110,6 +110,9 @@ func (w *world8) run(t *testing.T, days int64, total *trial) {
 // TestSteeringMovesAboutOnceADay is the trial behind the numbers in steering.go:
 // the best of raw measurements changes thousands of times a day.
 func TestSteeringMovesAboutOnceADay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("four virtual days take a while: run without -short")
+	}
 	const seeds, days = 4, 1
 	var total trial
 	for seed := range uint64(seeds) {

@@ -80,7 +80,9 @@ func TestHostMovesToTheNextInTheSuccession(t *testing.T) {
 			slices.Sort(times)
 			p50, p99 := times[len(times)/2], times[len(times)*99/100]
 			t.Logf("new host after p50 %d ms, p99 %d ms, max %d ms; the expected one in %d of %d", p50, p99, times[len(times)-1], expected, seeds)
-			if p50 > c.p50 || p99 > c.p99 || expected < seeds {
+			// These are virtual times: the same on every machine. A few seeds have
+			// no meaningful median.
+			if !testing.Short() && p50 > c.p50 || p99 > c.p99 || expected < seeds {
 				t.Errorf("p50 %d p99 %d, want at most %d and %d; the expected successor in %d of %d", p50, p99, c.p50, c.p99, expected, seeds)
 			}
 		})
