@@ -267,12 +267,12 @@ func (c *Chat) newHost(host demes.DeviceID) {
 	c.notice(Notice{Kind: NoticeHost, Peer: host, Text: text})
 	c.own.marksAt = 0
 	c.final.again()
+	c.tellLatency(c.ownReports()) // a new host, too: it knows only what the last one told
 	if host == c.self {
 		return
 	}
 	p := c.peer(host)
 	p.haveAt = 0
 	c.say(host, false)
-	c.tellLatency(c.ownReports())
 	c.own.retryAt, c.own.wait = c.now.Mono, c.cfg.Timing.Resend
 }
