@@ -60,6 +60,9 @@ func TestOneSeedReproducesEverything(t *testing.T) {
 // TestPlantedBugsAreCaught proves that the checks can fail: each bug breaks the
 // promise that it is named for within a few seeds.
 func TestPlantedBugsAreCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many worlds with bugs take a while: run without -short")
+	}
 	for _, bug := range []struct {
 		name   string
 		net    Net

@@ -221,6 +221,9 @@ func settleQuiet(t *testing.T, w *World) {
 // TestAwayForLongerThanTheCouncilKeepsItsLog has a voter return after more
 // entries than the council's log holds: it gets a snapshot and fetches the rest.
 func TestAwayForLongerThanTheCouncilKeepsItsLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("6,000 messages take a while: run without -short")
+	}
 	w := live(t, 2, 3, lan)
 	settleQuiet(t, w)
 	away := others(w, w.Host())[0]
