@@ -13,6 +13,8 @@ const (
 	// MaxJoinAsk and MaxJoinAnswer bound the join protocol.
 	MaxJoinAsk    = 64 << 10
 	MaxJoinAnswer = 1 << 20
+	// MaxReceipt bounds the signed part of a receipt: a chat, a head and a hash.
+	MaxReceipt = 256
 	// MaxBatch is where a range of the settled log is cut.
 	MaxBatch = 256 << 10
 	// MaxAddresses bounds the addresses kept for one device.

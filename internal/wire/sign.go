@@ -47,6 +47,9 @@ func SealRecord(key ed25519.PrivateKey, body *RecordBody) *Record {
 
 // OpenRecord checks a record's signature and reads its body.
 func OpenRecord(r *Record) (*RecordBody, demes.DeviceID, error) {
+	if len(r.GetBody()) > demes.MaxEventBody {
+		return nil, demes.DeviceID{}, fmt.Errorf("record: %w", ErrTooLarge)
+	}
 	body := &RecordBody{}
 	if err := Unmarshal(r.GetBody(), body); err != nil {
 		return nil, demes.DeviceID{}, err
@@ -68,6 +71,9 @@ func SealReceipt(key ed25519.PrivateKey, chat demes.ChatID, head demes.Head, sta
 
 // OpenReceipt checks a receipt's signature and reads its body.
 func OpenReceipt(r *Receipt) (*ReceiptBody, demes.DeviceID, error) {
+	if len(r.GetBody()) > MaxReceipt {
+		return nil, demes.DeviceID{}, fmt.Errorf("receipt: %w", ErrTooLarge)
+	}
 	body := &ReceiptBody{}
 	if err := Unmarshal(r.GetBody(), body); err != nil {
 		return nil, demes.DeviceID{}, err
@@ -120,6 +126,9 @@ func OpenJoin(r *JoinRequest) (*JoinBody, demes.DeviceID, error) {
 		return nil, device, fmt.Errorf("join request: %w", ErrSignature)
 	}
 	knock := len(body.GetInviteKey()) == 0
+	if knock && len(r.GetInviteSignature()) != 0 {
+		return nil, device, fmt.Errorf("a knock with the signature of an invite: %w", ErrMalformed)
+	}
 	if !knock && !Verify(body.GetInviteKey(), LabelJoinInvite, r.GetBody(), r.GetInviteSignature()) {
 		return nil, device, fmt.Errorf("join request is not signed by its invite: %w", ErrSignature)
 	}
