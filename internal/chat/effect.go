@@ -11,7 +11,7 @@ import (
 // of generation 0, the lobby.
 func (f *Fold) applyFound(s Sealed) (Outcome, string) {
 	e, found := s.Event, &wire.Found{}
-	if e.ID.Seq != 1 || demes.ChatID(e.Hash) != f.Chat || wire.Unmarshal(e.Payload, found) != nil {
+	if e.ID.Seq != 1 || above(e.Lamport, 0, MaxLamportLead) || demes.ChatID(e.Hash) != f.Chat || wire.Unmarshal(e.Payload, found) != nil {
 		return Ignored, ""
 	}
 	device, account, err := wire.OpenCert(found.GetCert())

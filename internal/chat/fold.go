@@ -158,12 +158,15 @@ func (f *Fold) applyEvent(s Sealed) (Outcome, string) {
 	}
 	f.advance(s, e.Hash)
 	author.LastSeq, author.LastHash = e.ID.Seq, e.Hash
-	if e.Lamport > f.Lamport+MaxLamportLead {
+	if above(e.Lamport, f.Lamport, MaxLamportLead) {
 		return Consumed, VoidLamport
 	}
 	f.Lamport = max(f.Lamport, e.Lamport)
 	return Consumed, f.effect(author, e)
 }
+
+// above reports whether a is more than lead above b.
+func above(a, b, lead uint64) bool { return a > b && a-b > lead }
 
 // shown reports whether everything that an author had been shown is consumed.
 // What a device that is no member wrote will never be: it does not count.
@@ -308,7 +311,7 @@ func decodeFold(s *wire.State) (*Fold, error) {
 	f.Head = demes.Head{Generation: s.GetGeneration(), Index: s.GetIndex(), Hash: wire.HashOf(s.GetHash())}
 	f.Slot, f.Position, f.Term, f.Host = s.GetSlot(), s.GetPosition(), s.GetTerm(), wire.Device(s.GetHost())
 	f.LogMs, f.Lamport, f.Epoch, f.Live = s.GetLogMs(), s.GetLamport(), s.GetEpoch(), s.GetLive()
-	if len(s.GetMembers()) > MaxMembers || len(s.GetGone()) > MaxGone || len(s.GetInvites()) > MaxInvites || len(s.GetElectors()) > MaxElectors {
+	if len(s.GetMembers()) > MaxMembers || len(s.GetGone()) > MaxGone || len(s.GetInvites()) > MaxInvites || len(s.GetElectors()) > MaxElectors || len(s.GetPlan()) > MaxMembers {
 		return nil, wire.ErrTooLarge
 	}
 	for _, m := range s.GetMembers() {

@@ -10,9 +10,13 @@ import (
 // Limits of what one chat holds unsettled. An event beyond them is not
 // acknowledged and stays with who offered it.
 const (
-	MaxTailBytes = 64 << 20 // of one chat
-	MaxTailLog   = 20_000   // events of one device
-	MaxParked    = 512      // events that came before what they need
+	MaxTailBytes   = 64 << 20           // of one chat
+	MaxTailShare   = 16 << 20           // of one device: nobody uses up what all write into
+	MaxTailLog     = 20_000             // events of one device
+	MaxHeldLead    = MaxLamportLead / 2 // of a lamport above the log's: what is written on top of it is never void
+	MaxParked      = 512                // events that came before what they need
+	MaxParkedBytes = 8 << 20            // of them
+	MaxParkedShare = MaxParked / 2      // of one device
 )
 
 // tail is what this device holds and has not seen settled: per device a log
@@ -21,13 +25,17 @@ const (
 type tail struct {
 	logs    map[demes.DeviceID][]*demes.Event // Invariant: seqs rise by one, prevs match
 	parked  map[demes.EventID]*demes.Event
-	size    int
-	lamport uint64 // the highest ever held
+	size    int                    // bytes of logs
+	share   map[demes.DeviceID]int // bytes of each log
+	waiting int                    // bytes of parked
+	lamport uint64                 // the highest ever held
 	planted Planted
 }
 
 func newTail() *tail {
-	return &tail{logs: map[demes.DeviceID][]*demes.Event{}, parked: map[demes.EventID]*demes.Event{}}
+	return &tail{
+		logs: map[demes.DeviceID][]*demes.Event{}, parked: map[demes.EventID]*demes.Event{}, share: map[demes.DeviceID]int{},
+	}
 }
 
 // holding is what became of an event that was offered.
@@ -61,14 +69,28 @@ func (t *tail) hold(f *Fold, e *demes.Event) holding {
 	if e.Prev != hash {
 		return forked
 	}
-	if t.size+e.Size() > MaxTailBytes || len(t.logs[e.ID.Device]) >= MaxTailLog || e.Lamport > max(f.Lamport, t.lamport)+MaxLamportLead {
+	if !t.room(e) || above(e.Lamport, f.Lamport, MaxHeldLead) {
 		return full
 	}
 	t.logs[e.ID.Device] = append(t.logs[e.ID.Device], e)
-	t.size += e.Size()
+	t.grow(e.ID.Device, e.Size())
 	t.lamport = max(t.lamport, e.Lamport)
-	delete(t.parked, e.ID)
+	t.release(e.ID)
 	return held
+}
+
+// room reports whether the limits leave room for one more event.
+func (t *tail) room(e *demes.Event) bool {
+	d, size := e.ID.Device, e.Size()
+	return t.size+size <= MaxTailBytes && t.share[d]+size <= MaxTailShare && len(t.logs[d]) < MaxTailLog
+}
+
+// grow counts bytes that are held, or no longer.
+func (t *tail) grow(d demes.DeviceID, size int) {
+	t.size += size
+	if t.share[d] += size; t.share[d] == 0 {
+		delete(t.share, d)
+	}
 }
 
 // end is up to where the log of a device is held here, settled or not.
@@ -100,8 +122,24 @@ func (t *tail) shown(f *Fold, after []demes.Mark) bool {
 
 // park keeps an event that came too early, if there is room.
 func (t *tail) park(e *demes.Event) {
-	if len(t.parked) < MaxParked {
+	of := 0
+	for id := range t.parked {
+		if id.Device == e.ID.Device {
+			of++
+		}
+	}
+	t.release(e.ID)
+	if len(t.parked) < MaxParked && of < MaxParkedShare && t.waiting+e.Size() <= MaxParkedBytes {
 		t.parked[e.ID] = e
+		t.waiting += e.Size()
+	}
+}
+
+// release forgets a parked event.
+func (t *tail) release(id demes.EventID) {
+	if e := t.parked[id]; e != nil {
+		t.waiting -= e.Size()
+		delete(t.parked, id)
 	}
 }
 
@@ -116,7 +154,7 @@ func (t *tail) unpark(f *Fold) (out []*demes.Event) {
 				out, progress = append(out, e), true
 			case lacking:
 			default:
-				delete(t.parked, id)
+				t.release(id)
 			}
 		}
 	}
@@ -145,12 +183,12 @@ func (t *tail) get(id demes.EventID) *demes.Event {
 // author's log was settled, the branch held here is dropped and returned.
 func (t *tail) settled(e *demes.Event) (dropped []demes.EventID) {
 	log := t.logs[e.ID.Device]
-	delete(t.parked, e.ID)
+	t.release(e.ID)
 	if len(log) == 0 || log[0].ID.Seq > e.ID.Seq {
 		return nil
 	}
 	if log[0].ID == e.ID && log[0].Hash == e.Hash {
-		t.size -= log[0].Size()
+		t.grow(e.ID.Device, -log[0].Size())
 		t.set(e.ID.Device, log[1:])
 		return nil
 	}
@@ -161,7 +199,7 @@ func (t *tail) settled(e *demes.Event) (dropped []demes.EventID) {
 func (t *tail) drop(d demes.DeviceID) (dropped []demes.EventID) {
 	for _, e := range t.logs[d] {
 		dropped = append(dropped, e.ID)
-		t.size -= e.Size()
+		t.grow(d, -e.Size())
 	}
 	t.set(d, nil)
 	return dropped

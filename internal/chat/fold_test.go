@@ -1,0 +1,405 @@
+package chat
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/wire"
+)
+
+// at is the log time at which every test log begins.
+const at = 1_700_000_000_000
+
+// author is one device that writes into a test log.
+type author struct {
+	name    string
+	key     ed25519.PrivateKey
+	account ed25519.PrivateKey
+	id      demes.DeviceID
+	seq     uint64
+	prev    demes.Hash
+}
+
+func keyOf(n uint64) ed25519.PrivateKey {
+	var seed [32]byte
+	binary.BigEndian.PutUint64(seed[:], n)
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func newAuthor(n uint64) *author {
+	key := keyOf(n)
+	return &author{name: fmt.Sprintf("author %d", n), key: key, account: keyOf(1000 + n), id: demes.DeviceID(key.Public().(ed25519.PublicKey))}
+}
+
+func (a *author) cert() *wire.DeviceCert { return wire.SealCert(a.account, a.id, 1) }
+
+// script is a log that is written entry by entry.
+type script struct {
+	t    testing.TB
+	fold *Fold
+	a    []*author
+	now  int64
+	slot uint64
+	log  []Sealed // what was consumed
+}
+
+// newScript founds a chat; its founder is author 0. n more authors are at hand
+// who are no members yet.
+func newScript(t testing.TB, n uint64) *script {
+	s := &script{t: t, now: at}
+	for i := range n + 1 {
+		s.a = append(s.a, newAuthor(i))
+	}
+	founder := s.a[0]
+	payload := wire.Marshal(&wire.Found{Format: Format, Title: "a chat", Cert: founder.cert(), Name: founder.name})
+	found := wire.Seal(founder.key, wire.Draft{ID: demes.EventID{Device: founder.id, Seq: 1}, Kind: demes.KindFound, Lamport: 1, SentAt: at, Payload: payload})
+	s.fold = newFold(found.Chat)
+	s.fold.Electors = []demes.DeviceID{founder.id}
+	founder.seq, founder.prev = 1, found.Hash
+	s.apply(found, Consumed, "")
+	return s
+}
+
+// draft is the author's next event.
+func (s *script) draft(by *author, kind demes.Kind, payload []byte) wire.Draft {
+	return wire.Draft{
+		Chat: s.fold.Chat, ID: demes.EventID{Device: by.id, Seq: by.seq + 1}, Kind: kind, Prev: by.prev, Seen: s.fold.Head,
+		Lamport: s.fold.Lamport + 1, SentAt: s.now, Payload: payload,
+	}
+}
+
+// write signs a draft as its author's next event.
+func (s *script) write(by *author, d wire.Draft) *demes.Event {
+	e := wire.Seal(by.key, d)
+	by.seq, by.prev = e.ID.Seq, e.Hash
+	return e
+}
+
+// sealed is an event as the council commits it now.
+func (s *script) sealed(e *demes.Event) Sealed {
+	s.slot++
+	return Sealed{Generation: s.fold.Head.Generation, Term: s.fold.Term, Slot: s.slot, LogMs: s.now, Event: e}
+}
+
+func (s *script) apply(e *demes.Event, want Outcome, void string) {
+	s.t.Helper()
+	s.applySealed(s.sealed(e), want, void)
+}
+
+func (s *script) applySealed(entry Sealed, want Outcome, void string) {
+	s.t.Helper()
+	before := s.fold.Encode()
+	got, reason := s.fold.Apply(entry)
+	if got != want || reason != void {
+		s.t.Fatalf("outcome %d, void %q; want %d, %q", got, reason, want, void)
+	}
+	if got == Consumed {
+		s.log = append(s.log, entry)
+	} else if !bytes.Equal(s.fold.Encode(), before) {
+		s.t.Fatal("an entry that was not consumed changed the state")
+	}
+}
+
+// does has an author write an event that is consumed, void for the reason given.
+func (s *script) does(by *author, kind demes.Kind, payload []byte, void string) {
+	s.t.Helper()
+	s.apply(s.write(by, s.draft(by, kind, payload)), Consumed, void)
+}
+
+func (s *script) says(by *author, text, void string) {
+	s.t.Helper()
+	payload, commit := wire.SealMessage([16]byte{1}, text, nil)
+	d := s.draft(by, demes.KindMessage, payload)
+	d.Content = commit
+	s.apply(s.write(by, d), Consumed, void)
+}
+
+// request is a join request of an author; invite nil is a knock.
+func (s *script) request(of *author, invite ed25519.PrivateKey) *wire.JoinRequest {
+	return wire.SealJoin(of.key, invite, &wire.JoinBody{
+		Chat: s.fold.Chat[:], Cert: of.cert(), Name: of.name, Nonce: []byte{1}, NotAfterMs: s.now + 3_600_000,
+	})
+}
+
+func add(r *wire.JoinRequest) *wire.Change {
+	return &wire.Change{Kind: &wire.Change_Add{Add: r}}
+}
+
+func remove(a *author) *wire.Change {
+	return &wire.Change{Kind: &wire.Change_Remove{Remove: a.id[:]}}
+}
+
+func (s *script) commits(by *author, void string, changes ...*wire.Change) {
+	s.t.Helper()
+	s.does(by, demes.KindCommit, wire.Marshal(&wire.Commit{Epoch: s.fold.Epoch, Changes: changes}), void)
+}
+
+// joins has the founder let authors in from the lobby.
+func (s *script) joins(who ...*author) {
+	s.t.Helper()
+	for _, a := range who {
+		s.commits(s.a[0], "", add(s.request(a, nil)))
+	}
+}
+
+func (s *script) starts() {
+	s.t.Helper()
+	s.does(s.a[0], demes.KindStart, nil, "")
+}
+
+// invites has an author make an invite; its key is returned.
+func (s *script) invites(by *author, n uint64, uses uint32, goodFor int64) ed25519.PrivateKey {
+	s.t.Helper()
+	key := keyOf(5000 + n)
+	s.does(by, demes.KindInvite, invitePayload(key, uses, s.now+goodFor), "")
+	return key
+}
+
+func invitePayload(key ed25519.PrivateKey, uses uint32, notAfter int64) []byte {
+	return wire.Marshal(&wire.Invite{InviteKey: key.Public().(ed25519.PublicKey), Uses: uses, NotAfterMs: notAfter})
+}
+
+// record applies a record of the host.
+func (s *script) record(by *author, term uint64, body *wire.RecordBody, want Outcome) {
+	s.t.Helper()
+	if body.Chat == nil {
+		body.Chat, body.Generation, body.Term = s.fold.Chat[:], s.fold.Head.Generation, term
+	}
+	s.slot++
+	s.applySealed(Sealed{Generation: s.fold.Head.Generation, Term: term, Slot: s.slot, LogMs: s.now, Record: wire.SealRecord(by.key, body)}, want, "")
+}
+
+func hostRecord() *wire.RecordBody {
+	return &wire.RecordBody{Kind: &wire.RecordBody_Host{Host: &wire.HostRecord{}}}
+}
+
+func planRecord(ranks ...Rank) *wire.RecordBody {
+	return &wire.RecordBody{Kind: &wire.RecordBody_Plan{Plan: &wire.PlanRecord{Ranks: PutRanks(ranks)}}}
+}
+
+func TestLogBeginsWithAGoodFoundEvent(t *testing.T) {
+	founder := newAuthor(0)
+	good := func() (wire.Draft, *wire.Found) {
+		return wire.Draft{ID: demes.EventID{Device: founder.id, Seq: 1}, Kind: demes.KindFound, Lamport: 1},
+			&wire.Found{Format: Format, Title: "a chat", Cert: founder.cert(), Name: "Ada"}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(d *wire.Draft, f *wire.Found)
+		want   Outcome
+	}{
+		{"good", func(*wire.Draft, *wire.Found) {}, Consumed},
+		{"of another format", func(_ *wire.Draft, f *wire.Found) { f.Format++ }, Ignored},
+		{"of an unknown suite", func(_ *wire.Draft, f *wire.Found) { f.Suite = 9 }, Ignored},
+		{"without a title", func(_ *wire.Draft, f *wire.Found) { f.Title = "" }, Ignored},
+		{"without a name", func(_ *wire.Draft, f *wire.Found) { f.Name = " " }, Ignored},
+		{"with too many addresses", func(_ *wire.Draft, f *wire.Found) { f.Addresses = make([]string, wire.MaxAddresses+1) }, Ignored},
+		{"without a certificate", func(_ *wire.Draft, f *wire.Found) { f.Cert = nil }, Ignored},
+		{"with another's certificate", func(_ *wire.Draft, f *wire.Found) { f.Cert = newAuthor(1).cert() }, Ignored},
+		{"with seq 2", func(d *wire.Draft, _ *wire.Found) { d.ID.Seq = 2 }, Ignored},
+		{"with a lamport at the end of numbers", func(d *wire.Draft, _ *wire.Found) { d.Lamport = math.MaxUint64 }, Ignored},
+	} {
+		d, found := good()
+		c.change(&d, found)
+		d.Payload = wire.Marshal(found)
+		e := wire.Seal(founder.key, d)
+		if got, void := newFold(e.Chat).Apply(Sealed{Event: e}); got != c.want || void != "" {
+			t.Errorf("a found event %s: outcome %d, void %q; want %d", c.name, got, void, c.want)
+		}
+	}
+	d, found := good()
+	d.Payload = wire.Marshal(found)
+	if got, _ := newFold(demes.ChatID{1}).Apply(Sealed{Event: wire.Seal(founder.key, d)}); got != Ignored {
+		t.Errorf("the found event of another chat: outcome %d, want ignored", got)
+	}
+}
+
+func TestOutcomesOfTheApplyRule(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(s *script)
+	}{
+		{"another generation is ignored", func(s *script) {
+			entry := s.sealed(s.write(s.a[1], s.draft(s.a[1], demes.KindMessage, nil)))
+			entry.Generation++
+			s.applySealed(entry, Ignored, "")
+		}},
+		{"a slot that was consumed is ignored", func(s *script) {
+			entry := s.sealed(s.write(s.a[1], s.draft(s.a[1], demes.KindMessage, nil)))
+			entry.Slot = s.fold.Slot
+			s.applySealed(entry, Ignored, "")
+		}},
+		{"an entry of nothing is ignored", func(s *script) { s.applySealed(s.sealed(nil), Ignored, "") }},
+		{"a stranger is ignored", func(s *script) { s.apply(s.write(s.a[2], s.draft(s.a[2], demes.KindMessage, nil)), Ignored, "") }},
+		{"another chat is ignored", func(s *script) {
+			d := s.draft(s.a[1], demes.KindMessage, nil)
+			d.Chat = demes.ChatID{7}
+			s.apply(s.write(s.a[1], d), Ignored, "")
+		}},
+		{"an event that was consumed is ignored", func(s *script) {
+			e := s.write(s.a[1], s.draft(s.a[1], demes.KindProfile, wire.Marshal(&wire.Profile{Name: "x"})))
+			s.apply(e, Consumed, "")
+			s.apply(e, Ignored, "")
+		}},
+		{"a second found event is void", func(s *script) {
+			e := s.write(s.a[0], wire.Draft{Kind: demes.KindFound, ID: demes.EventID{Device: s.a[0].id, Seq: s.a[0].seq + 1}, Prev: s.a[0].prev})
+			s.apply(e, Ignored, "") // it is of the chat that it founds
+		}},
+		{"a gap is early", func(s *script) {
+			first := s.write(s.a[1], s.draft(s.a[1], demes.KindLeave, nil))
+			s.apply(s.write(s.a[1], s.draft(s.a[1], demes.KindLeave, nil)), Early, "")
+			s.apply(first, Consumed, "")
+		}},
+		{"a seq at the end of numbers is early", func(s *script) {
+			d := s.draft(s.a[1], demes.KindLeave, nil)
+			d.ID.Seq = math.MaxUint64
+			s.apply(wire.Seal(s.a[1].key, d), Early, "")
+		}},
+		{"shown and not consumed is early", func(s *script) {
+			d := s.draft(s.a[1], demes.KindLeave, nil)
+			d.After = []demes.Mark{{Device: s.a[0].id, Seq: s.a[0].seq + 1}}
+			e := s.write(s.a[1], d)
+			s.apply(e, Early, "")
+			s.does(s.a[0], demes.KindProfile, wire.Marshal(&wire.Profile{Name: "x"}), "")
+			s.apply(e, Consumed, "")
+		}},
+		{"shown of a stranger does not count", func(s *script) {
+			d := s.draft(s.a[1], demes.KindLeave, nil)
+			d.After = []demes.Mark{{Device: s.a[2].id, Seq: 99}}
+			s.apply(s.write(s.a[1], d), Consumed, "")
+		}},
+		{"another predecessor is a fork", func(s *script) {
+			d := s.draft(s.a[1], demes.KindLeave, nil)
+			d.Prev[0] ^= 1
+			s.apply(wire.Seal(s.a[1].key, d), Forked, "")
+		}},
+		{"who left is ignored", func(s *script) {
+			s.does(s.a[1], demes.KindLeave, nil, "")
+			s.apply(s.write(s.a[1], s.draft(s.a[1], demes.KindMessage, nil)), Ignored, "")
+		}},
+		{"shown of who left does not count", func(s *script) {
+			s.does(s.a[1], demes.KindLeave, nil, "")
+			d := s.draft(s.a[0], demes.KindProfile, wire.Marshal(&wire.Profile{Name: "x"}))
+			d.After = []demes.Mark{{Device: s.a[1].id, Seq: s.a[1].seq + 5}}
+			s.apply(s.write(s.a[0], d), Consumed, "")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, 2)
+			s.joins(s.a[1])
+			s.t = t
+			c.do(s)
+		})
+	}
+}
+
+func TestVoidReasons(t *testing.T) {
+	message := func(s *script) { s.says(s.a[1], "too early", VoidLobby) }
+	raw := func(kind demes.Kind, by int, payload []byte, void string) func(*script) {
+		return func(s *script) { s.does(s.a[by], kind, payload, void) }
+	}
+	for _, c := range []struct {
+		name string
+		do   func(s *script)
+	}{
+		{"a message in the lobby", message},
+		{"a start by another", raw(demes.KindStart, 1, nil, VoidRight)},
+		{"a second start", func(s *script) {
+			s.starts()
+			s.does(s.a[0], demes.KindStart, nil, VoidRight)
+		}},
+		{"role, which is reserved", raw(demes.KindRole, 0, nil, VoidKind)},
+		{"amend, which is reserved", raw(demes.KindAmend, 0, nil, VoidKind)},
+		{"an unknown kind", raw(4_000_000_000, 0, nil, VoidKind)},
+		{"kind 0", raw(0, 0, nil, VoidKind)},
+		{"a profile that does not decode", raw(demes.KindProfile, 1, []byte{0xff}, VoidMalformed)},
+		{"a profile without a name", raw(demes.KindProfile, 1, nil, VoidMalformed)},
+		{"a name of many lines", raw(demes.KindProfile, 1, wire.Marshal(&wire.Profile{Name: "a\nb"}), VoidMalformed)},
+		{"an invite that does not decode", raw(demes.KindInvite, 1, []byte{0xff}, VoidMalformed)},
+		{"an invite without uses", raw(demes.KindInvite, 1, invitePayload(keyOf(1), 0, at), VoidMalformed)},
+		{"an invite with too many uses", raw(demes.KindInvite, 1, invitePayload(keyOf(1), MaxInviteUses+1, at), VoidMalformed)},
+		{"an invite with a short key", raw(demes.KindInvite, 1, wire.Marshal(&wire.Invite{InviteKey: []byte{1}, Uses: 1}), VoidMalformed)},
+		{"an invite key that is in use", func(s *script) {
+			key := s.invites(s.a[0], 1, 1, 1000)
+			s.does(s.a[1], demes.KindInvite, invitePayload(key, 9, s.now+9999), VoidMalformed)
+		}},
+		{"a revoke that does not decode", raw(demes.KindRevoke, 1, []byte{0xff}, VoidMalformed)},
+		{"a revoke of nothing", raw(demes.KindRevoke, 1, wire.Marshal(&wire.Revoke{InviteKey: make([]byte, 32)}), VoidInvite)},
+		{"a revoke of another's invite", func(s *script) {
+			key := s.invites(s.a[0], 1, 1, 1000)
+			s.does(s.a[1], demes.KindRevoke, wire.Marshal(&wire.Revoke{InviteKey: key.Public().(ed25519.PublicKey)}), VoidRight)
+		}},
+		{"a commit that does not decode", raw(demes.KindCommit, 0, []byte{0xff}, VoidMalformed)},
+		{"a commit of nothing", func(s *script) { s.commits(s.a[0], VoidMalformed) }},
+		{"a commit with MLS bytes in suite 0", func(s *script) {
+			s.does(s.a[0], demes.KindCommit, wire.Marshal(&wire.Commit{Epoch: s.fold.Epoch, Mls: []byte{1}, Changes: []*wire.Change{remove(s.a[1])}}), VoidMalformed)
+		}},
+		{"a commit of another epoch", func(s *script) {
+			for _, epoch := range []uint64{s.fold.Epoch - 1, s.fold.Epoch + 1, math.MaxUint64} {
+				s.does(s.a[0], demes.KindCommit, wire.Marshal(&wire.Commit{Epoch: epoch, Changes: []*wire.Change{remove(s.a[1])}}), VoidEpoch)
+			}
+		}},
+		{"a change of no kind", func(s *script) { s.commits(s.a[0], VoidKind, &wire.Change{}) }},
+		{"replace, which is not built", func(s *script) {
+			s.commits(s.a[0], VoidKind, &wire.Change{Kind: &wire.Change_Replace{Replace: &wire.Replace{Device: s.a[1].id[:]}}})
+		}},
+		{"a lamport beyond the lead", func(s *script) {
+			d := s.draft(s.a[1], demes.KindProfile, wire.Marshal(&wire.Profile{Name: "far"}))
+			d.Lamport = s.fold.Lamport + MaxLamportLead + 1
+			s.apply(s.write(s.a[1], d), Consumed, VoidLamport)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, 2)
+			s.joins(s.a[1])
+			s.t = t
+			members, position := len(s.fold.Members), s.fold.Position
+			c.do(s)
+			if len(s.fold.Members) != members || s.fold.Position != position || s.fold.Members[s.a[1].id].Name != s.a[1].name {
+				t.Errorf("what was void had an effect: %d members, position %d", len(s.fold.Members), s.fold.Position)
+			}
+			s.does(s.a[1], demes.KindLeave, nil, "") // the author goes on behind what was void
+		})
+	}
+}
+
+func TestLamportLeadAtItsEdge(t *testing.T) {
+	s := newScript(t, 1)
+	s.joins(s.a[1])
+	d := s.draft(s.a[1], demes.KindLeave, nil)
+	d.Lamport = s.fold.Lamport + MaxLamportLead
+	s.apply(s.write(s.a[1], d), Consumed, "")
+	if s.fold.Lamport != d.Lamport {
+		t.Errorf("lamport %d, want %d", s.fold.Lamport, d.Lamport)
+	}
+	s.fold.Lamport = math.MaxUint64 - 10 // no sum of it may wrap
+	d = s.draft(s.a[0], demes.KindLeave, nil)
+	d.Lamport = 3
+	s.apply(s.write(s.a[0], d), Consumed, "")
+	if s.fold.Lamport != math.MaxUint64-10 {
+		t.Errorf("lamport went back to %d", s.fold.Lamport)
+	}
+}
+
+func TestAllChangesOfACommitHoldOrNone(t *testing.T) {
+	s := newScript(t, 3)
+	s.joins(s.a[1])
+	bad := s.request(s.a[3], nil)
+	bad.DeviceSignature = slices.Clone(bad.DeviceSignature)
+	bad.DeviceSignature[0] ^= 1
+	before := s.fold.Epoch
+	s.commits(s.a[0], VoidMalformed, add(s.request(s.a[2], nil)), remove(s.a[1]), add(bad))
+	if s.fold.Members[s.a[2].id] != nil || s.fold.Members[s.a[1].id] == nil || s.fold.Epoch != before {
+		t.Fatalf("half of a void commit holds: %d members, epoch %d", len(s.fold.Members), s.fold.Epoch)
+	}
+	s.commits(s.a[0], "", add(s.request(s.a[2], nil)), remove(s.a[1]), add(s.request(s.a[3], nil)))
+	if len(s.fold.Members) != 3 || s.fold.Epoch != before+1 {
+		t.Fatalf("%d members, epoch %d; want 3, %d", len(s.fold.Members), s.fold.Epoch, before+1)
+	}
+}
