@@ -62,9 +62,6 @@ func (s *Store) number(c *conn, id demes.ChatID, fresh map[demes.ChatID]int64) (
 	if number, ok := s.chats[id]; ok {
 		return number, nil
 	}
-	if number, ok := fresh[id]; ok {
-		return number, nil
-	}
 	var number int64
 	err := c.each(sqlChatNumber, func(r row) error { number = r.ColumnInt64(0); return nil }, id[:])
 	if err == nil && number == 0 {

@@ -49,6 +49,14 @@ func child(t *testing.T, name, dir string) *exec.Cmd {
 	return cmd
 }
 
+// trials is how often something random is tried; a fifth of it with -short.
+func trials(count int) int {
+	if testing.Short() {
+		return count / 5
+	}
+	return count
+}
+
 // step n is a batch that touches every table and says n everywhere. Its value
 // makes the write-ahead log reach its bound every 60 steps.
 func stepBatches(n uint64) []*chat.Batch {
@@ -102,7 +110,7 @@ func childCommit(dir string) error {
 }
 
 func TestAcknowledgedBatchesSurviveKill(t *testing.T) {
-	const rounds = 25
+	rounds := trials(25)
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	dir := t.TempDir()

@@ -125,8 +125,8 @@ func TestFlippedBitsAreReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	reported := 0
-	for range 150 {
+	flips, reported := trials(150), 0
+	for range flips {
 		bit := random.IntN(8 * len(image))
 		dir := copyProfile(t, whole)
 		flipped := append([]byte(nil), image...)
@@ -150,7 +150,7 @@ func TestFlippedBitsAreReported(t *testing.T) {
 			wantProblem(t, err, demes.CodeProfileDamaged, "damaged")
 		}
 	}
-	if reported < 100 {
-		t.Errorf("%d of 150 flipped bits were reported: want most, nearly all of the file is in use", reported)
+	if reported < flips/2 {
+		t.Errorf("%d of %d flipped bits were reported: want most, nearly all of the file is in use", reported, flips)
 	}
 }

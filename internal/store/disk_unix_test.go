@@ -37,7 +37,7 @@ func childFull(dir string) error {
 	}
 	var n uint64
 	for round := range 3 {
-		if err := limitFiles(uint64(1+round) * 5_000_000); err != nil {
+		if err := limitFiles(uint64(1+round) * 1_300_000); err != nil {
 			return err
 		}
 		for err = nil; err == nil; n++ {

@@ -223,7 +223,7 @@ func TestFailingChangesAreReportedAndGoneOnFrom(t *testing.T) {
 		demes.CodeStorage:     syscall.EIO,
 		demes.CodeStorageFull: syscall.ENOSPC,
 	} {
-		for failAt := 1; ; failAt += faultyStride {
+		for failAt := 1; ; failAt += faultyStride * 80 / trials(80) {
 			disk.reset(failAt, failing, false)
 			dir := t.TempDir()
 			s, err := store.Open(dir, store.WithVFS("faulty"))
@@ -313,10 +313,9 @@ func powerTrial(t *testing.T, random *rand.Rand, failAt int, lazySync bool) erro
 }
 
 func TestAcknowledgedBatchesSurvivePowerLoss(t *testing.T) {
-	const trials = 80
 	seed := rand.Uint64()
-	for trial := range uint64(trials) {
-		random := rand.New(rand.NewPCG(seed, trial))
+	for trial := range trials(80) {
+		random := rand.New(rand.NewPCG(seed, uint64(trial)))
 		failAt := 1 + random.IntN(300)
 		if err := powerTrial(t, random, failAt, false); err != nil {
 			t.Fatalf("seed %d, trial %d, power cut at change %d: %v", seed, trial, failAt, err)

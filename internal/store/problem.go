@@ -26,7 +26,7 @@ func problem(doing string, err error) error {
 	case isFull(err):
 		return &demes.Error{
 			Code: demes.CodeStorageFull, Title: "The disk is full",
-			Detail: "Nothing was lost. Free some space; DeMes goes on by itself.", Cause: cause,
+			Detail: "Nothing that was kept is lost. Free some space and try again.", Cause: cause,
 		}
 	case isDamage(err):
 		return damaged("the database cannot be read", cause)

@@ -6,10 +6,11 @@
 // per Commit (write-ahead log, synchronous=FULL); a few others read beside it,
 // each from one consistent snapshot.
 //
-// A profile is a folder of mode 0700 with five files of mode 0600: demes.db and
-// its -wal and -shm (both gone after Close), key, lock; and profile.txt, which
-// says to people what they are looking at. The lock lives in the kernel and so
-// ends with the process, however that ends.
+// A profile is a folder, made with mode 0700 (one that was there keeps its own),
+// with files of mode 0600: demes.db and its -wal and -shm (both gone after
+// Close), key, lock; and profile.txt, which says to people what they are looking
+// at. The lock lives in the kernel and so ends with the process, however that
+// ends.
 //
 // Encryption (the adiantum VFS, 4 KiB blocks) hides contents from who has the
 // files and not the key. It proves nothing: therefore each row carries a
