@@ -16,7 +16,7 @@ import (
 
 // maxResident is what an open profile may add to the process's resident memory,
 // in KiB: a node has 60 MB for everything.
-const maxResident = 12 << 10
+const maxResident = 16 << 10
 
 func TestOpenProfileIsSmallInMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
