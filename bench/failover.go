@@ -13,11 +13,17 @@ type gap struct {
 	settled time.Duration // until the first message sent afterwards was settled at its author
 }
 
+// gaps are what some changes cost.
+type gaps struct{ hosts, settled times }
+
+func (c gaps) String() string {
+	return fmt.Sprintf("first message settled: %s; new host known to both: %s", c.settled, c.hosts)
+}
+
 // failover takes the host out by down, again and again, and brings it back by
 // up. Its chat is active: the others have just been sending.
-func (b *bench) failover(n int, down, up func(*group.Node)) string {
+func (b *bench) failover(n int, down, up func(*group.Node)) (all gaps) {
 	g := b.live(3)
-	var hosts, settled times
 	for i := range n {
 		host := g.UntilWhole()
 		others := g.Others(host)
@@ -30,11 +36,11 @@ func (b *bench) failover(n int, down, up func(*group.Node)) string {
 		})
 		traffic.Stop()
 		cost := b.takeOut(g, i, host, others, down)
-		hosts, settled = append(hosts, cost.host), append(settled, cost.settled)
+		all.hosts, all.settled = append(all.hosts, cost.host), append(all.settled, cost.settled)
 		up(host)
 		traffic.CheckSettled(g.UntilEqual())
 	}
-	return fmt.Sprintf("first message settled: %s; new host known to both: %s", settled, hosts)
+	return all
 }
 
 // takeOut takes the host out and sends a message in the same moment.
@@ -62,14 +68,23 @@ func (b *bench) takeOut(g *group.Group, i int, host *group.Node, others []*group
 }
 
 func failoverKill(b *bench) string {
-	return b.failover(kills, (*group.Node).Kill, func(n *group.Node) { n.Start() })
+	return b.failover(kills, (*group.Node).Kill, func(n *group.Node) { n.Start() }).String()
 }
 
+// failoverStop takes a new group each time, and again one group for all: links
+// remember for a minute how late their beats were, and are patient with them.
 func failoverStop(b *bench) string {
 	if !group.CanPause {
 		return "this system cannot pause a process"
 	}
-	return b.failover(stops, (*group.Node).Pause, (*group.Node).Resume)
+	var fresh gaps
+	for range stops {
+		one := b.failover(1, (*group.Node).Pause, (*group.Node).Kill)
+		fresh.hosts, fresh.settled = append(fresh.hosts, one.hosts...), append(fresh.settled, one.settled...)
+		b.groups[len(b.groups)-1].Close()
+	}
+	again := b.failover(stops, (*group.Node).Pause, (*group.Node).Resume)
+	return fmt.Sprintf("%s; again and again in one group: %s", fresh, again.settled)
 }
 
 func failoverLeave(b *bench) string {
@@ -78,5 +93,5 @@ func failoverLeave(b *bench) string {
 			b.Fatalf("%s left with exit code %d", n.Name, code)
 		}
 		n.Start()
-	})
+	}).String()
 }
