@@ -56,6 +56,11 @@ func (f *finality) checkpoint(c *Chat) {
 	}
 }
 
+// signs reports whether this device gives receipts now.
+func (f *finality) signs(c *Chat) bool {
+	return c.isElector() && c.checked && c.trouble == nil && !c.gens.frozen()
+}
+
 // sign makes this elector's receipts for what this turn settled; they leave
 // after it is durable.
 func (f *finality) sign(c *Chat) {
@@ -63,7 +68,7 @@ func (f *finality) sign(c *Chat) {
 		f.early = nil
 		_ = f.accept(c, early) // a proof that contradicts the log is kept by accept
 	}
-	if !c.isElector() || !c.checked || c.trouble != nil || c.gens.frozen() {
+	if !f.signs(c) {
 		f.due = nil
 		return
 	}

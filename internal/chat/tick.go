@@ -149,14 +149,14 @@ func (c *Chat) Deadline() int64 {
 	if c.seat.lostAt != 0 && c.mode == demes.ModeSettled {
 		add(c.seat.lostAt + c.provisionalAfter())
 	}
-	if c.isElector() && c.checked && c.final.signed.Index < c.fold.Head.Index {
+	if c.final.signs(c) && c.final.signed.Index < c.fold.Head.Index {
 		add(c.final.signedAt + c.cfg.Timing.ReceiptPace)
 	}
 	if host, known := c.hostNow(); known && host != c.self && c.own.marks != c.fold.Head {
 		add(c.own.marksAt + MarksPace)
 	}
-	for _, p := range c.peers {
-		if p.connected {
+	for d, p := range c.peers {
+		if p.connected && c.fold.Members[d] != nil {
 			add(p.sayAt)
 		}
 	}

@@ -178,6 +178,7 @@ func (n *Node) arm() {
 			return
 		}
 		n.timer = 0
+		n.world.ticked++
 		n.input(func() { n.chat.Tick(n.clock()) })
 	})
 }
@@ -189,6 +190,9 @@ func (n *Node) send(f chat.Outgoing) {
 		return
 	}
 	raw := wire.Marshal(f.Frame)
+	if w.watch != nil {
+		w.watch(n, f)
+	}
 	if w.Rand.Float64() < w.Net.Loss {
 		n.input(func() { n.chat.Dropped(n.clock(), f.To) })
 		return

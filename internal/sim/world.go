@@ -35,7 +35,9 @@ type World struct {
 	order uint64
 	check checker
 
-	leavers int // nodes that were told to leave
+	leavers int                               // nodes that were told to leave
+	ticked  int                               // deadlines that came
+	watch   func(from *Node, f chat.Outgoing) // sees every frame that is sent; nil: nobody
 }
 
 // Net are the faults of the links; rates are between 0 and 1.
