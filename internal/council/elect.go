@@ -179,6 +179,19 @@ func (g *Group) campaign() {
 	_ = g.do(func() error { return g.node.Campaign() })
 }
 
+// askAgain campaigns anew when the first in the succession asked for votes before
+// this voter could give its own: it had not entered the generation, or followed
+// the host still. Its retry would come after the next one's turn.
+func (g *Group) askAgain(voter uint64) {
+	if g.view.state != raft.StatePreCandidate || !g.isVoter(voter) || g.rank() > 0 {
+		return
+	}
+	at := g.election.campaignAt
+	g.election.round--
+	g.campaign()
+	g.election.campaignAt = at
+}
+
 // granted notes that a vote for somebody else leaves.
 func (g *Group) granted(m *pb.Message) {
 	kind := m.GetType()

@@ -150,9 +150,13 @@ func (g *Group) Suspicion(now demes.Now, from demes.DeviceID, m *wire.Suspicion)
 		return
 	}
 	g.alivePeer(from)
+	known := g.now < p.suspects
 	p.suspects = 0
 	if !m.GetWithdrawn() {
 		p.suspects = g.now + suspicionLife
+		if !known {
+			g.askAgain(g.ids[from])
+		}
 	}
 	g.answerNow()
 	g.watch()

@@ -82,6 +82,27 @@ func TestHostTakesItsOwnSuspicionBack(t *testing.T) {
 	}
 }
 
+// TestFirstCandidateAsksAgainWhoCameLater has the first of a generation ask for
+// votes before the others have entered it, as the best placed member does.
+func TestFirstCandidateAsksAgainWhoCameLater(t *testing.T) {
+	w := newWorld(t, 1, 3, 3)
+	g, now := w.node(1).group, w.now
+	g.Campaign(at(now))
+	if g.view.state != raft.StatePreCandidate {
+		t.Fatalf("the first of the council is %v", g.view.state)
+	}
+	w.node(1).drain() // nobody hears it
+	retry := g.election.campaignAt
+	g.Suspicion(at(now+50), testDevice(2), &wire.Suspicion{Term: 1})
+	if g.election.campaignedAt != now+50 || g.election.campaignAt != retry {
+		t.Errorf("asked last at %d, again at %d; want %d and %d", g.election.campaignedAt, g.election.campaignAt, now+50, retry)
+	}
+	g.Suspicion(at(now+60), testDevice(2), &wire.Suspicion{Term: 1})
+	if g.election.campaignedAt != now+50 {
+		t.Error("a repeated suspicion is asked again")
+	}
+}
+
 func at(ms int64) demes.Now { return demes.Now{Mono: ms} }
 
 func TestWhoFallsSilentWithAllOthersDoubtsItself(t *testing.T) {
