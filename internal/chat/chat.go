@@ -140,7 +140,7 @@ func newChat(cfg Config, now demes.Now, fold *Fold) *Chat {
 	c.final.reset()
 	c.host.reset()
 	c.door.reset()
-	c.seat.lostAt = now.Mono
+	c.seat.lostAt, c.log.movedAt = now.Mono, now.Mono
 	return c
 }
 
@@ -336,7 +336,7 @@ func (c *Chat) put(name string, data []byte) {
 func (c *Chat) notice(n Notice) {
 	if n.Kind != NoticeMessage && n.Kind != NoticeSettled && n.Text == "" {
 		for _, have := range c.out.Notices {
-			if have.Kind == n.Kind && have.Text == "" {
+			if have.Kind == n.Kind && have.Peer == n.Peer && have.Text == "" {
 				return
 			}
 		}

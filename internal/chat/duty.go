@@ -17,6 +17,7 @@ const (
 	MarksPace  = 200         // between two marks of a member
 	MoveGap    = 10_000      // between two moves of the host that members ask for
 	GrowMost   = 120_000     // a flapping elector shows itself stable for at most this long
+	MaxWallMs  = 1 << 50     // a member's clock is not believed beyond: 35,000 years
 	UnseenMost = 604_800_000 // an elector unseen for 7 days is left out of the next generation
 )
 
@@ -298,11 +299,14 @@ func (c *Chat) ownReports() (out []*wire.Report) {
 func (c *Chat) stepLatency(from demes.DeviceID, m *wire.Latency) {
 	for _, r := range m.GetReports() {
 		to := wire.Device(r.GetTo())
-		if wire.Device(r.GetFrom()) != from || c.fold.Members[to] == nil || to == from || len(c.host.reports) > MaxReports {
+		if wire.Device(r.GetFrom()) != from || c.fold.Members[to] == nil || to == from {
 			continue
 		}
 		pair := [2]demes.DeviceID{from, to}
-		if old := c.host.reports[pair]; old == nil {
+		if c.host.reports[pair] == nil {
+			if len(c.host.reports) >= MaxReports {
+				continue
+			}
 			c.host.urgent = true
 		}
 		c.host.reports[pair] = r
@@ -316,7 +320,7 @@ func (c *Chat) stepLatency(from demes.DeviceID, m *wire.Latency) {
 func (c *Chat) stepMarks(from demes.DeviceID, m *wire.Marks) {
 	p := c.peer(from)
 	p.held, p.read, p.head = m.GetHeld(), m.GetRead(), wire.GetHead(m.GetHead())
-	p.clock = m.GetWallMs() - c.now.Wall
+	p.clock = min(max(m.GetWallMs(), 0), MaxWallMs) - c.now.Wall
 	c.host.told = false
 	if !c.fold.Live || c.gens.startedAt != 0 {
 		c.wake(20)
@@ -348,7 +352,7 @@ func (c *Chat) tellStatus() {
 	status := &wire.Status{Term: c.hostTerm(), Online: [][]byte{c.self[:]}}
 	status.Held = append(status.Held, &wire.Held{Device: c.self[:], Held: c.fold.Position, Read: c.own.read})
 	for _, d := range sortedDevices(c.peers) {
-		if d == c.self {
+		if d == c.self || c.fold.Members[d] == nil {
 			continue
 		}
 		p := c.peers[d]
@@ -401,12 +405,15 @@ func (c *Chat) stepStatus(from demes.DeviceID, m *wire.Status) {
 		}
 	}
 	c.door.council = nil
-	for _, raw := range m.GetCouncil() {
-		c.door.council = append(c.door.council, wire.Device(raw))
+	for _, d := range c.fold.Electors {
+		if slices.ContainsFunc(m.GetCouncil()[:min(len(m.GetCouncil()), MaxElectors)], func(raw []byte) bool { return wire.Device(raw) == d }) {
+			c.door.council = append(c.door.council, d)
+		}
 	}
 	for _, r := range m.GetReports() {
 		pair := [2]demes.DeviceID{wire.Device(r.GetFrom()), wire.Device(r.GetTo())}
-		if c.fold.Members[pair[0]] != nil && c.fold.Members[pair[1]] != nil {
+		known := c.host.reports[pair] != nil || len(c.host.reports) < MaxReports
+		if known && c.fold.Members[pair[0]] != nil && c.fold.Members[pair[1]] != nil {
 			c.host.reports[pair] = r
 		}
 	}

@@ -20,6 +20,9 @@ const (
 	// AskAgain is how long a question waits for its answer before it is asked
 	// again, in milliseconds.
 	AskAgain = 1_000
+	// StuckAfter is how long an elector waits for its Raft group to bring what
+	// others have settled, in milliseconds.
+	StuckAfter = 3_000
 )
 
 // Errors of Step. The shell logs them; they end nothing.
@@ -153,6 +156,9 @@ func (c *Chat) stepEvents(from demes.DeviceID, m *wire.Events) error {
 			ask = true
 		case forked:
 			c.proveFork(e)
+			if e.ID.Device == c.self {
+				c.oldCopy(from, e) // a copy of this device wrote it
+			}
 			problem = fmt.Errorf("event %s is one of two: %w", e.ID, ErrInvalid)
 		}
 	}
@@ -350,9 +356,14 @@ func (c *Chat) sendEvents(to demes.DeviceID, events []*demes.Event) {
 // it waits: what they hold is on its way, signed by this device, and proves that
 // this is an old copy (docs/protocol.md#old-copies).
 func (c *Chat) remembered(from demes.DeviceID, m *wire.Have) {
-	if seq, _ := c.tail.end(c.fold, c.self); !c.checked && m.GetRemembered() <= seq {
+	seq, _ := c.tail.end(c.fold, c.self)
+	switch {
+	case c.checked:
+	case m.GetRemembered() <= seq:
 		c.checked = true
 		c.activate()
+	case c.peer(from).head.Index > c.fold.Head.Index:
+		c.fetch(from) // what it remembers may be settled: then no tail brings it
 	}
 }
 

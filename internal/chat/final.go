@@ -186,12 +186,15 @@ func (f *finality) accept(c *Chat, proof *wire.FinalProof) error {
 	if head.Generation != c.fold.Head.Generation || head.Index <= f.index {
 		return nil
 	}
-	if head.Index > c.fold.Head.Index {
-		f.early = proof // judged once the log has come as far
+	if head.Index > c.fold.Head.Index && proofHead(f.early).Index >= head.Index {
 		return nil
 	}
 	if err := f.verify(c, proof); err != nil {
 		return err
+	}
+	if head.Index > c.fold.Head.Index {
+		f.early = proof // compared once the log has come as far
+		return nil
 	}
 	if mine, here := c.hashAt(head.Index); here && mine != head.Hash {
 		c.put("lie:final", wire.Marshal(proof))

@@ -308,7 +308,7 @@ func (c *Chat) passOn(news []spread) {
 func (c *Chat) succession() []demes.DeviceID {
 	out := make([]demes.DeviceID, 0, len(c.fold.Members))
 	for _, r := range c.fold.Plan {
-		if m := c.fold.Members[r.Device]; m != nil && !m.Leaving {
+		if m := c.fold.Members[r.Device]; m != nil && !m.Leaving && !slices.Contains(out, r.Device) {
 			out = append(out, r.Device)
 		}
 	}

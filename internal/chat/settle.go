@@ -14,6 +14,7 @@ const FoldEvery = 256
 // settledLog is the part of the settled log that this device has.
 type settledLog struct {
 	first   uint64       // index of the first entry held here; a joiner has no earlier ones
+	movedAt int64        // Mono ms when the last entry was consumed
 	durable uint64       // entries up to here survive a power loss
 	unkept  int          // entries consumed since the state was written
 	start   []byte       // the state where this generation, or this device's part in it, began
@@ -54,8 +55,13 @@ func (c *Chat) record(s Sealed, void string) {
 	b.Settled = append(b.Settled, entry)
 	c.host.fresh = append(c.host.fresh, entry)
 	c.log.unkept++
+	c.log.movedAt = c.now.Mono
 	if s.Event != nil {
-		b.Drop = append(b.Drop, c.tail.settled(s.Event)...)
+		dropped := c.tail.settled(s.Event)
+		b.Drop = append(b.Drop, dropped...)
+		if s.Event.ID.Device == c.self && len(dropped) > 0 {
+			c.oldCopy(demes.DeviceID{}, s.Event) // a copy of this device wrote it
+		}
 		if s.Event.ID == (demes.EventID{Device: c.self, Seq: c.own.commit}) {
 			c.own.commit = 0 // judged; what it did not bring about is staged again
 		}
@@ -95,6 +101,7 @@ func (c *Chat) react(s Sealed, void string) {
 		c.log.unkept = FoldEvery // membership is worth a write
 		c.final.checkpoint(c)
 		c.silence()
+		c.forgetGone()
 		c.setPhase()
 		c.host.dirty = true
 		c.door.changed(c)
@@ -113,6 +120,21 @@ func (c *Chat) silence() {
 		if m := c.fold.Members[d]; m == nil || m.Leaving {
 			c.batch().Drop = append(c.batch().Drop, c.tail.drop(d)...)
 			c.notice(Notice{Kind: NoticeMode}) // messages are gone: look again
+		}
+	}
+}
+
+// forgetGone drops what is known of devices that are neither members nor
+// connected, and what was measured to them.
+func (c *Chat) forgetGone() {
+	for d, p := range c.peers {
+		if c.fold.Members[d] == nil && !p.connected {
+			delete(c.peers, d)
+		}
+	}
+	for pair := range c.host.reports {
+		if c.fold.Members[pair[0]] == nil || c.fold.Members[pair[1]] == nil {
+			delete(c.host.reports, pair)
 		}
 	}
 }

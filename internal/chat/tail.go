@@ -58,7 +58,8 @@ func (t *tail) hold(f *Fold, e *demes.Event) holding {
 	}
 	seq, hash := t.end(f, e.ID.Device)
 	if e.ID.Seq <= seq {
-		if mine := t.get(e.ID); mine != nil && mine.Hash != e.Hash {
+		mine := t.get(e.ID)
+		if mine != nil && mine.Hash != e.Hash || e.ID.Seq == author.LastSeq && e.Hash != author.LastHash {
 			return forked
 		}
 		return known

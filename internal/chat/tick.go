@@ -162,6 +162,8 @@ func (c *Chat) Deadline() int64 {
 	}
 	if c.behind() {
 		add(c.now.Mono + AskAgain)
+	} else if c.furtherThan(c.fold.Head.Index) {
+		add(c.log.movedAt + StuckAfter)
 	}
 	if c.own.leaving {
 		add(c.now.Mono + MarksPace)
@@ -177,8 +179,13 @@ func (c *Chat) behind() bool {
 	if len(c.gens.ahead) > 0 || c.seat.snap != nil {
 		return true
 	}
+	return c.furtherThan(c.fold.Head.Index + c.lag(c.self))
+}
+
+// furtherThan reports whether a connected device is known to have settled more.
+func (c *Chat) furtherThan(index uint64) bool {
 	for _, p := range c.peers {
-		if p.connected && p.head.Index > c.fold.Head.Index+c.lag(c.self) {
+		if p.connected && p.head.Index > index {
 			return true
 		}
 	}
@@ -186,9 +193,13 @@ func (c *Chat) behind() bool {
 }
 
 // lag is how far a device may be behind without asking: to an elector its Raft
-// group brings what is missing.
+// group brings what is missing. Where that has brought nothing for StuckAfter,
+// the host may think that it is here already (docs/protocol.md#old-copies).
 func (c *Chat) lag(d demes.DeviceID) uint64 {
 	if len(c.gens.ahead) > 0 || !slices.Contains(c.fold.Electors, d) {
+		return 0
+	}
+	if d == c.self && c.now.Mono-c.log.movedAt >= StuckAfter {
 		return 0
 	}
 	return 2 * CheckpointEvery
