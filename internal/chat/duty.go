@@ -15,6 +15,7 @@ const (
 	PlanPace   = 1_000       // between two plans
 	MatrixPace = 5_000       // between two matrices told to everybody
 	MarksPace  = 200         // between two marks of a member
+	SwapGap    = 60_000      // between two votes given for a place in the succession
 	MoveGap    = 10_000      // between two moves of the host that members ask for
 	GrowMost   = 120_000     // a flapping elector shows itself stable for at most this long
 	MaxWallMs  = 1 << 50     // a member's clock is not believed beyond: 35,000 years
@@ -186,6 +187,33 @@ func (c *Chat) wantedVoters() []demes.DeviceID {
 	kept := all[:size]
 	if !slices.Contains(kept, c.self) && size > 0 {
 		kept = append(slices.Clone(all[:size-1]), c.self)
+	}
+	return c.lead(kept, come)
+}
+
+// lead gives a vote to the first two of the succession, so that who is named
+// next is who would take over: one is swapped in at a time, once in SwapGap.
+func (c *Chat) lead(kept, come []demes.DeviceID) []demes.DeviceID {
+	first := c.succession()[:min(2, len(c.fold.Members))]
+	for _, d := range first {
+		if slices.Contains(kept, d) || !slices.Contains(come, d) || len(kept) < 3 {
+			continue
+		}
+		if left := c.host.swapAt + SwapGap - c.now.Mono; c.host.swapAt != 0 && left > 0 {
+			c.wake(left)
+			return kept
+		}
+		order := c.succession()
+		for i := len(order) - 1; i >= 0; i-- {
+			at := slices.Index(kept, order[i])
+			if at < 0 || order[i] == c.self || slices.Contains(first, order[i]) {
+				continue
+			}
+			c.host.swapAt = c.now.Mono
+			out := slices.Clone(kept)
+			out[at] = d
+			return out
+		}
 	}
 	return kept
 }

@@ -34,6 +34,7 @@ type hosting struct {
 	statusAt int64
 	told     bool // nothing new since the last status
 	matrixAt int64
+	swapAt   int64 // Mono ms when a vote was last given for a place in the succession
 	movedAt  int64 // Mono ms when a member's wish last moved the host
 }
 
