@@ -126,6 +126,7 @@ type peer struct {
 	sayAt     int64        // Mono ms when vectors are compared again; 0: no need
 	ping      *wire.Report // this device's own measurement
 	goodbye   bool         // it said that it goes
+	missedAt  int64        // Mono ms when a generation was given up because it did not come to witness it
 }
 
 func newChat(cfg Config, now demes.Now, fold *Fold) *Chat {

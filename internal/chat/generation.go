@@ -29,6 +29,7 @@ type generations struct {
 	startedAt int64               // Mono ms when the start was consumed here; 0: not in this run
 	wantStart int64               // Mono ms when the founder pressed Start chat
 	rescueAt  int64               // Mono ms when this device ends the generation itself; 0: no need
+	stuck     bool                // an elector has promised to end this generation and cannot
 }
 
 // limit is the index up to which the settled log of this generation goes.
@@ -82,7 +83,7 @@ func (g *generations) takeVote(c *Chat, saved *Saved) error {
 	if saved != nil {
 		blob = saved.Values["elector"]
 	}
-	g.enteredAt = c.now.Mono
+	g.enteredAt, g.stuck = c.now.Mono, false
 	elector, err := council.NewElector(council.ElectorConfig{
 		Chat: c.id, Parent: c.fold.Head.Generation, Self: c.self, Electors: c.fold.Electors, Rand: c.cfg.Rand,
 		Sign: func(body []byte) []byte { return wire.Sign(c.cfg.Key, wire.LabelVote, body) }, Verify: verifyVote,
@@ -120,6 +121,10 @@ func (c *Chat) situation() council.Situation {
 func (c *Chat) stepConvene(from demes.DeviceID, m *wire.Convene) error {
 	if !c.checked || c.trouble != nil || c.gens.elector == nil || len(c.gens.ahead) > 0 {
 		return nil
+	}
+	if m.GetPrepare() != nil && c.seat.isHost() && slices.Contains(c.fold.Electors, from) {
+		c.gens.stuck = true // it takes no part any more: the next generation takes it along
+		c.wake(0)
 	}
 	c.convened(c.gens.elector.Step(c.now, from, m, c.situation()))
 	return nil
@@ -355,8 +360,11 @@ func (g *generations) keepElectors(c *Chat) {
 		return
 	}
 	electors := c.wantedElectors()
-	if sameDevices(electors, c.fold.Electors) || len(electors) == 0 {
+	if len(electors) == 0 || sameDevices(electors, c.fold.Electors) && !g.stuck {
 		return
+	}
+	if !c.majorityPresent(c.fold.Electors) || !c.majorityPresent(electors) {
+		return // to promise would end this generation, and nothing could begin the next
 	}
 	wait := c.cfg.Timing.Planned
 	if len(c.fold.Electors) < 3 {
@@ -368,6 +376,18 @@ func (g *generations) keepElectors(c *Chat) {
 	}
 	g.enteredAt = c.now.Mono
 	c.convened(g.elector.Propose(c.now, true, c.situation(), c.nextCouncil(electors)))
+}
+
+// majorityPresent reports whether more than half of the electors are there and
+// may answer.
+func (c *Chat) majorityPresent(electors []demes.DeviceID) bool {
+	n := 0
+	for _, d := range electors {
+		if c.present(d) && c.fold.Members[d] != nil {
+			n++
+		}
+	}
+	return n > len(electors)/2
 }
 
 // leaveLobby certifies generation 1 once the present members hold the start.
@@ -387,9 +407,20 @@ func (g *generations) leaveLobby(c *Chat) {
 }
 
 // nextCouncil makes the value of a planned generation: its first voters are the
-// best ranked of its electors that are present.
+// best ranked of its electors that are present. When it is wanted again the first
+// value found no majority: then the electors stay.
 func (c *Chat) nextCouncil(electors []demes.DeviceID) func(demes.Head) (voters, chosen []demes.DeviceID) {
+	tried := false
 	return func(demes.Head) ([]demes.DeviceID, []demes.DeviceID) {
+		for _, d := range electors {
+			if tried && !slices.Contains(c.fold.Electors, d) {
+				c.peer(d).missedAt = c.now.Mono
+			}
+		}
+		if tried {
+			electors = c.fold.Electors
+		}
+		tried = true
 		var voters []demes.DeviceID
 		for _, d := range c.succession() {
 			if slices.Contains(electors, d) && c.present(d) {
@@ -422,6 +453,10 @@ func (c *Chat) wantedElectors() []demes.DeviceID {
 		}
 	}
 	for _, d := range order {
+		if p := c.peer(d); p.missedAt != 0 && c.now.Mono-p.missedAt < GrowMost && !slices.Contains(c.fold.Electors, d) {
+			c.wake(p.missedAt + GrowMost - c.now.Mono)
+			continue
+		}
 		holds := c.fold.Head.Index-min(c.peer(d).head.Index, c.fold.Head.Index) <= CheckpointEvery
 		first := c.fold.Head.Generation == 0 && c.isConnected(d) && c.peer(d).head.Index >= c.fold.Head.Index
 		if first || c.fold.Head.Generation > 0 && holds && c.peer(d).head.Index > 0 && c.stable(d) {

@@ -11,10 +11,13 @@ import (
 const (
 	// resendConvene is when what was not answered is sent again.
 	resendConvene = 2000
-	// askTime, prepareTime and acceptTime bound the phases: a few round trips;
-	// acceptors may have to fetch the log before they accept.
+	// askTime, prepareTime, witnessTime and acceptTime bound the phases: a few
+	// round trips; acceptors may have to fetch the log before they accept. New
+	// electors are chosen among those that hold nearly all of it, and while they
+	// are waited for nothing is settled.
 	askTime     = 5000
 	prepareTime = 10_000
+	witnessTime = 15_000
 	acceptTime  = 60_000
 	// firstBackoff doubles up to maxBackoff after each real failure.
 	firstBackoff = int64(60_000)
@@ -48,6 +51,7 @@ type attempt struct {
 	failures int
 
 	answered []demes.DeviceID // of this phase
+	promised []demes.DeviceID // to ballot
 	base     demes.Head       // the longest settled prefix among the promises
 	highest  ballot           // of the accepted values among them
 	value    []byte
@@ -78,7 +82,7 @@ func (e *Elector) Propose(now demes.Now, planned bool, s Situation, makeValue fu
 func (e *Elector) begin(s Situation) []Out {
 	a := &e.attempt
 	a.ballot = ballot{e.maxRound + 1, e.cfg.Self}
-	if a.planned || len(e.cfg.Electors) == 1 {
+	if a.planned || e.Frozen() || len(e.cfg.Electors) == 1 {
 		return e.prepare(s)
 	}
 	e.enter(asking)
@@ -205,7 +209,7 @@ func (e *Elector) choose(s Situation) []Out {
 		e.fail()
 		return nil
 	}
-	a.electors = readDevices(decoded.GetElectors())
+	a.electors, a.promised = readDevices(decoded.GetElectors()), a.answered
 	if !e.witnessed() {
 		e.enter(witnessing)
 		return e.resend()
@@ -214,12 +218,12 @@ func (e *Elector) choose(s Situation) []Out {
 	return e.offer(s)
 }
 
-// witnessed reports whether, once all old electors accept, a majority of the
-// new ones will have. Were the value accepted before, and the new electors never
-// came to hold the base, the chat could go neither on nor back.
+// witnessed reports whether, once those that promised accept, a majority of the
+// new electors will have. Were the value accepted before, and the new electors
+// never came to hold the base, the chat could go neither on nor back.
 func (e *Elector) witnessed() bool {
-	sure := slices.Concat(e.voted(), e.cfg.Electors)
-	return majorityOf(e.attempt.electors, sure)
+	sure := slices.Concat(e.voted(), e.attempt.promised)
+	return majorityOf(e.attempt.electors, sure) || e.planted.minority
 }
 
 // offer asks everybody to accept, this device first.
@@ -302,7 +306,7 @@ func (e *Elector) Tick(now demes.Now, s Situation) []Out {
 	}
 	out := e.acceptPending(s)
 	a := &e.attempt
-	limit := map[phase]int64{asking: askTime, preparing: prepareTime, witnessing: acceptTime, accepting: acceptTime}[a.phase]
+	limit := map[phase]int64{asking: askTime, preparing: prepareTime, witnessing: witnessTime, accepting: acceptTime}[a.phase]
 	switch {
 	case a.phase == resting:
 		return out

@@ -107,11 +107,11 @@ func TestNothingIsAcceptedBeforeTheNewElectorsHoldTheBase(t *testing.T) {
 		t.Fatalf("asked %d new electors; accepted %v before any held the base", accepts, founder.e.accepted)
 	}
 	// Nobody answers: the founder may choose others.
-	for now := int64(0); now <= acceptTime; now += resendConvene {
+	for now := int64(0); now <= witnessTime+resendConvene; now += resendConvene {
 		founder.e.Tick(at(now), founder.situation())
 	}
 	two := func(demes.Head) (council, electors []demes.DeviceID) { return devices(1), devices(1, 2) }
-	founder.e.Propose(at(acceptTime), true, founder.situation(), two)
+	founder.e.Propose(at(witnessTime+resendConvene), true, founder.situation(), two)
 	out := founder.e.Tick(at(founder.e.Deadline()), founder.situation())
 	if len(out) != 1 || out[0].To != testDevice(2) {
 		t.Fatalf("asks %v, want 2 alone", out)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"github.com/demes-chat/demes/internal/chat"
 	"testing"
 
 	"github.com/demes-chat/demes/internal/wire"
@@ -68,4 +69,73 @@ func TestRemovedMemberIsNotWaitedFor(t *testing.T) {
 	if n := ticks(w, 60_000); n > 600 {
 		t.Errorf("%d ticks in a minute of rest", n)
 	}
+}
+
+// TestNewElectorGoesBeforeItWitnesses has the only other device of a generation
+// that is planned go away half-way: the host goes on without it.
+func TestNewElectorGoesBeforeItWitnesses(t *testing.T) {
+	for seed := range uint64(10) {
+		w := New(seed, 2, lan)
+		if err := w.Found(); err != nil {
+			t.Fatal(err)
+		}
+		w.Join(1)
+		w.Until(10_000, func() bool { return len(w.Up()) == 2 })
+		w.Run(1_000)
+		founder, other := w.Nodes[0], w.Nodes[1]
+		founder.input(func() { _ = founder.chat.Start(founder.clock()) })
+		w.watch = func(_ *Node, f chat.Outgoing) {
+			if f.Frame.GetConvene() != nil && other.up {
+				other.Crash()
+			}
+		}
+		w.Until(10_000, func() bool { return !other.up })
+		w.watch = nil
+		if !w.Until(35_000, func() bool { return w.Host() == founder && founder.chat.Fold().Head.Generation == 1 }) {
+			t.Fatalf("seed %d: the founder waits for who is gone\n%s", seed, w.Describe())
+		}
+		_ = founder.Say("alone")
+		settle(t, w, 5_000)
+		_ = other.Start()
+		settle(t, w, 30_000)
+	}
+}
+
+// TestNoGenerationIsPlannedWithoutAMajority has two of three electors go, one of
+// them for good: the third, who is the council, goes on.
+func TestNoGenerationIsPlannedWithoutAMajority(t *testing.T) {
+	w := live(t, 3, 3, lan)
+	settleQuiet(t, w)
+	w.Run(10_000)
+	rest := others(w, w.Host())
+	rest[0].Crash()
+	w.Run(40_000)
+	rest[1].input(func() { _ = rest[1].chat.Leave(rest[1].clock()) })
+	w.Run(100)
+	rest[1].Crash()
+	w.Run(60_000)
+	last := w.Up()[0]
+	_ = last.Say("alone")
+	w.Run(10_000)
+	if n := len(last.chat.Unsettled()); n != 0 {
+		t.Fatalf("%d unsettled\n%s", n, w.Describe())
+	}
+	_ = rest[0].Start()
+	settle(t, w, 60_000)
+}
+
+// TestFrozenElectorIsTakenAlong has a host freeze itself by planning a
+// generation, and be cut off: the others elect another, and the first follows.
+func TestFrozenElectorIsTakenAlong(t *testing.T) {
+	w := live(t, 4, 3, lan)
+	settleQuiet(t, w)
+	w.Run(20_000)
+	host := w.Host()
+	rest := others(w, host)
+	frozen := rest[0]
+	frozen.freeze(host)
+	w.Run(2_000)
+	_ = rest[1].Say("with a quorum")
+	_ = frozen.Say("frozen")
+	settle(t, w, 90_000)
 }
