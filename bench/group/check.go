@@ -70,10 +70,13 @@ func (g *Group) equal(chat string) (first []Message, err error) {
 	return first, nil
 }
 
-// checkPositions demands that positions go up by one. Who joined late begins
-// above 1; everybody else at 1, which sameLog finds by comparing.
+// checkPositions demands that positions go up by one, from 1; only who joined
+// late begins above.
 func (g *Group) checkPositions(n *Node, settled []Message) {
 	g.Helper()
+	if len(settled) > 0 && *settled[0].Position != 1 && !n.late {
+		g.Fatalf("%s begins with position %d", n.Name, *settled[0].Position)
+	}
 	seen := map[string]uint64{}
 	for i, m := range settled {
 		if want := *settled[0].Position + uint64(i); *m.Position != want {

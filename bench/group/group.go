@@ -52,6 +52,7 @@ type Group struct {
 	dir    string
 	Nodes  []*Node
 	Chat   string
+	live   bool // who is added now has no earlier messages
 }
 
 // New makes an empty group whose data lies below dir.
@@ -83,13 +84,14 @@ func (g *Group) Open(n int) {
 func (g *Group) Start() {
 	g.Helper()
 	g.Nodes[0].Must("POST", "/chats/"+g.Chat+"/start", nil, nil)
+	g.live = true
 	g.UntilWhole()
 }
 
 // Add makes and starts one more node.
 func (g *Group) Add(args ...string) *Node {
 	g.Helper()
-	n := &Node{g: g, Name: names[len(g.Nodes)%len(names)], Dir: filepath.Join(g.dir, fmt.Sprint("node", len(g.Nodes)))}
+	n := &Node{g: g, Name: names[len(g.Nodes)%len(names)], late: g.live, Dir: filepath.Join(g.dir, fmt.Sprint("node", len(g.Nodes)))}
 	g.Nodes = append(g.Nodes, n)
 	n.Start(args...)
 	return n

@@ -23,6 +23,7 @@ type Node struct {
 	Name   string
 	Dir    string
 	Device string
+	late   bool // it joined the live chat
 
 	mu    sync.Mutex // guards port and token: clients go on calling while the node starts again
 	port  int
