@@ -187,7 +187,7 @@ func TestSecondProcessIsRefusedUntilTheFirstIsKilled(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
 		t.Fatalf("child says %q, %v", line, err)
 	}
-	wantProblem(t, failToOpen(t, dir), demes.CodeProfileInUse, "--profile")
+	wantProblem(t, failToOpen(t, dir), demes.CodeProfileInUse, "--data")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

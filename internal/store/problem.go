@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -42,13 +44,32 @@ func problem(doing string, err error) error {
 	}
 }
 
+// unusable says which file of a folder cannot be used, and why, where the system
+// says so.
+func unusable(dir string, err error) error {
+	var known *demes.Error
+	var system syscall.Errno
+	if !errors.As(err, &known) || known.Code != demes.CodeStorage || !errors.As(err, &system) {
+		return err
+	}
+	where := dir
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		where = at.Path
+	}
+	return &demes.Error{
+		Code: known.Code, Title: where + " cannot be used: " + system.Error(), Cause: err,
+		Detail: "Make sure that the data folder " + dir + " and all that is in it belong to you and can be written, " +
+			"or name another folder with --data FOLDER.",
+	}
+}
+
 // damaged is the error of a profile whose files are not what they were. The
 // files stay as they are: they may be all that is left.
 func damaged(what string, cause error) *demes.Error {
 	return &demes.Error{
 		Code: demes.CodeProfileDamaged, Title: "The profile is damaged: " + what,
 		Detail: "Nothing was deleted. Put back demes.db and key as they were together, or start with a new folder " +
-			"(--profile FOLDER) and join your chats again; members send what you missed.",
+			"(--data FOLDER) and join your chats again; members send what you missed.",
 		Cause: cause,
 	}
 }
@@ -56,7 +77,7 @@ func damaged(what string, cause error) *demes.Error {
 func newer(found, known int) error {
 	return demes.Problem(demes.CodeProfileNewer,
 		fmt.Sprintf("A newer DeMes wrote this profile (format %d, this one knows %d)", found, known),
-		"Nothing was changed. Start the newer DeMes, or this one with another folder: --profile FOLDER")
+		"Nothing was changed. Start the newer DeMes, or this one with another folder: --data FOLDER")
 }
 
 // isFull also takes it for a full disk when the index of the write-ahead log

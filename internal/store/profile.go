@@ -67,7 +67,7 @@ func prepareProfile(dir string) (*profile, error) {
 
 func inUse(dir string) error {
 	return demes.Problem(demes.CodeProfileInUse, "DeMes is already running with the profile "+dir,
-		"Use the one that runs, or start this one with another folder: --profile FOLDER")
+		"Use the one that runs, or start this one with another folder: --data FOLDER")
 }
 
 // look finds out whether the profile was made before. An empty database is what
@@ -81,6 +81,21 @@ func (p *profile) look() error {
 	p.had = err == nil && info.Size() > 0
 	if _, err := os.Stat(p.file(noticeFile)); err == nil && !p.had {
 		return damaged("the database "+p.database()+" is missing or empty", nil)
+	}
+	return p.lookForLog()
+}
+
+// lookForLog finds out whether somebody took the write-ahead log of a run that
+// did not end well: what was stored last stood there. Its index is made after
+// the log and taken away before it, so it never is there alone.
+func (p *profile) lookForLog() error {
+	_, logErr := os.Stat(p.database() + "-wal")
+	_, indexErr := os.Stat(p.database() + "-shm")
+	if p.had && errors.Is(logErr, fs.ErrNotExist) && indexErr == nil {
+		problem := damaged("the file "+p.database()+"-wal, where the last messages stood, is missing", nil)
+		problem.Detail = "Nothing was deleted now. Put the file back; or delete demes.db-shm too and start with what is in demes.db: " +
+			"members send what you missed."
+		return problem
 	}
 	return nil
 }

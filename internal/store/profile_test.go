@@ -122,7 +122,7 @@ func TestPathsThatLookLikeAddresses(t *testing.T) {
 func TestSecondOpenIsRefused(t *testing.T) {
 	dir := someProfile(t)
 	s := openStore(t, dir)
-	wantProblem(t, failToOpen(t, dir), demes.CodeProfileInUse, "--profile")
+	wantProblem(t, failToOpen(t, dir), demes.CodeProfileInUse, "--data")
 	s.Close()
 	openStore(t, dir)
 }
@@ -168,6 +168,42 @@ func TestMigrationIsAllOrNothing(t *testing.T) {
 	}
 	if page, err := s.Messages(chatID, 0, 0, 100); err != nil || len(page) != 50 {
 		t.Errorf("messages after the migration: got %d, %v, want 50", len(page), err)
+	}
+}
+
+func TestAMissingLogIsNoticed(t *testing.T) {
+	dir := someProfile(t)
+	s := openStore(t, dir)
+	commit(t, s, &chat.Batch{Chat: chatID, Put: []chat.Value{{Name: "in the log", Data: []byte("x")}}})
+	crashed := copyProfile(t, dir)
+	s.Close()
+	if err := os.Remove(filepath.Join(crashed, "demes.db-wal")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(crashed, "demes.db-shm"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, failToOpen(t, crashed), demes.CodeProfileDamaged, "demes.db-wal")
+	if err := os.Remove(filepath.Join(crashed, "demes.db-shm")); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, crashed)
+}
+
+func TestWhatCannotBeOpenedIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := someProfile(t)
+	if err := os.MkdirAll(filepath.Join(inTheWay, "demes.db-wal"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for dir, named := range map[string]string{file: file, filepath.Join(file, "below"): file, inTheWay: filepath.Join(inTheWay, "demes.db-wal")} {
+		_, err := store.Open(dir)
+		wantProblem(t, err, demes.CodeStorage, named+" cannot be used")
+		wantProblem(t, err, demes.CodeStorage, "--data FOLDER")
 	}
 }
 

@@ -65,7 +65,7 @@ func Open(dir string, opts ...Option) (*Store, error) {
 	}
 	s, err := open(dir, o)
 	if err != nil {
-		return nil, problem("open store", err)
+		return nil, unusable(dir, problem("open store", err))
 	}
 	return s, nil
 }
