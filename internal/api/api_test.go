@@ -132,7 +132,14 @@ func TestInvitesAndJoins(t *testing.T) {
 func TestKnockAtAPortOfThisMachine(t *testing.T) {
 	s, node := newTestServer(t)
 	_, lobby, address := liveServer(t)
+	lobby.Lobby = true
 	join := ask{method: "POST", path: "joins", body: `{"address":"` + address + `"}`}
+	if p := refused(t, s, 400, demes.CodeBadInput, join); !strings.Contains(p.Title, "this very node") {
+		t.Errorf("knocking at oneself: %q", p.Title)
+	}
+	lobby.Lobby = false
+	lobby.View.Device = apitest.Other.String()
+	join = ask{method: "POST", path: "joins", body: `{"address":"` + address + `"}`}
 	refused(t, s, 409, CodeNoLobby, join)
 	lobby.Lobby = true
 	want(t, s, 202, join, nil)
@@ -140,6 +147,12 @@ func TestKnockAtAPortOfThisMachine(t *testing.T) {
 		t.Errorf("knocks at %q, want %q", got, wanted)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	p := refused(t, s, 400, demes.CodeBadInput, ask{method: "POST", path: "joins",
+		body: `{"address":"` + strings.TrimPrefix(other.URL, "http://") + `"}`})
+	if !strings.Contains(p.Title, "is no DeMes node") {
+		t.Errorf("knocking at another program: %q", p.Title)
+	}
 	other.Close()
 	refused(t, s, 503, demes.CodeUnreachable, ask{method: "POST", path: "joins",
 		body: `{"address":"` + strings.TrimPrefix(other.URL, "http://") + `"}`})

@@ -72,12 +72,12 @@ func (s *Server) listChats(ctx context.Context, _ *empty) (*answer[chatsOutput],
 
 type foundInput struct {
 	Body struct {
-		Title string `json:"title" maxLength:"400" doc:"One line, at most 100 characters."`
+		Title string `json:"title" doc:"One line, at most 100 characters."`
 	}
 }
 
 func (s *Server) foundChat(ctx context.Context, in *foundInput) (*answer[demes.ChatView], error) {
-	title, err := line("body.title", in.Body.Title, demes.MaxTitle)
+	title, err := line("title", in.Body.Title, demes.MaxTitle)
 	if err != nil {
 		return nil, err
 	}

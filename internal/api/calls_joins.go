@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/wire"
 )
 
 func (s *Server) registerJoins() {
@@ -17,9 +20,9 @@ func (s *Server) registerJoins() {
 
 type joinInput struct {
 	Body struct {
-		Link    string `json:"link,omitempty" maxLength:"8192" doc:"An invite link."`
-		Address string `json:"address,omitempty" maxLength:"512" doc:"localhost:PORT of a node on this machine, or HOST:PORT with a node's p2p port."`
-		Name    string `json:"name,omitempty" maxLength:"256" doc:"The name to be known by; that of this node when left out."`
+		Link    string `json:"link,omitempty" doc:"An invite link."`
+		Address string `json:"address,omitempty" doc:"localhost:PORT of a node on this machine, or HOST:PORT with a node's p2p port."`
+		Name    string `json:"name,omitempty" doc:"The name to be known by; that of this node when left out."`
 	}
 }
 
@@ -33,7 +36,7 @@ func (s *Server) join(ctx context.Context, in *joinInput) (*answer[joinOutput], 
 		return nil, badField("body", "needs a link or an address, and not both")
 	}
 	if body.Name != "" {
-		name, err := line("body.name", body.Name, demes.MaxName)
+		name, err := line("name", body.Name, demes.MaxName)
 		if err != nil {
 			return nil, err
 		}
@@ -46,14 +49,30 @@ func (s *Server) join(ctx context.Context, in *joinInput) (*answer[joinOutput], 
 // Join begins a join at a node. It differs from Node.Join in one thing: the
 // local HTTP port of another node on this machine is an address too.
 func Join(ctx context.Context, node Node, link, address, name string) (string, error) {
+	if len(address) > maxAddress {
+		return "", badField("body.address", "is not HOST:PORT")
+	}
 	if address != "" {
-		found, err := lookUp(ctx, address)
+		found, err := lookUp(ctx, node.Describe().Device, address)
 		if err != nil {
 			return "", err
 		}
 		address = found
 	}
-	return node.Join(ctx, link, address, name)
+	join, err := node.Join(ctx, link, address, name)
+	if errors.Is(err, &demes.Error{Code: demes.CodeLinkMalformed}) && !looksLikeLink(link) {
+		err = demes.Problem(demes.CodeLinkMalformed, "This is neither an invite link nor an address",
+			"A link begins with "+wire.LinkPrefix+"; paste it whole. An address looks like localhost:3000 or 192.168.1.20:4001.")
+	}
+	return join, err
+}
+
+// maxAddress bounds an address: the longest name of a host, and its port.
+const maxAddress = 512
+
+func looksLikeLink(text string) bool {
+	scheme, _, _ := strings.Cut(wire.LinkPrefix, ":")
+	return strings.HasPrefix(strings.TrimSpace(text), scheme+":")
 }
 
 type joinPath struct {

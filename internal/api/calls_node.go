@@ -31,12 +31,12 @@ func (s *Server) describeNode() demes.NodeView {
 
 type renameInput struct {
 	Body struct {
-		Name string `json:"name" maxLength:"256" doc:"One line, at most 64 characters."`
+		Name string `json:"name" doc:"One line, at most 64 characters."`
 	}
 }
 
 func (s *Server) renameNode(ctx context.Context, in *renameInput) (*answer[demes.NodeView], error) {
-	name, err := line("body.name", in.Body.Name, demes.MaxName)
+	name, err := line("name", in.Body.Name, demes.MaxName)
 	if err != nil {
 		return nil, err
 	}

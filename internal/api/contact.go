@@ -23,8 +23,9 @@ const (
 var errNotHTTP = errors.New("no HTTP there")
 
 // lookUp turns the local HTTP port of a node on this machine into the address
-// where it takes knocks. Every other address stays as it is.
-func lookUp(ctx context.Context, address string) (string, error) {
+// where it takes knocks. Every other address stays as it is. Self is the device
+// that asks.
+func lookUp(ctx context.Context, self, address string) (string, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || !isLoopback(host) {
 		return address, nil
@@ -35,6 +36,9 @@ func lookUp(ctx context.Context, address string) (string, error) {
 	}
 	if err != nil {
 		return "", err
+	}
+	if contact.Device == self {
+		return "", demes.Problem(demes.CodeBadInput, "This is the address of this very node", "Use the address of the node that you want to join.")
 	}
 	return nearest(contact), nil
 }
@@ -80,12 +84,14 @@ func askContact(ctx context.Context, address string) (contact Contact, err error
 		return contact, errNotHTTP
 	}
 	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode != http.StatusOK {
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxContact))
+	var problem Problem
+	if err == nil && res.StatusCode != http.StatusOK && json.Unmarshal(raw, &problem) == nil && problem.Code == CodeNoLobby {
 		return contact, newProblem(http.StatusConflict, CodeNoLobby, "No lobby at "+shown(address, 60)+" takes knocks",
 			"Found a chat on that node first, or ask for an invite link when the chat has started.")
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxContact)).Decode(&contact); err != nil || len(contact.Addresses) == 0 {
-		return contact, demes.Problem(demes.CodeUnreachable, "What answers at "+shown(address, 60)+" is no DeMes node",
+	if err != nil || json.Unmarshal(raw, &contact) != nil || len(contact.Addresses) == 0 {
+		return contact, demes.Problem(demes.CodeBadInput, "What answers at "+shown(address, 60)+" is no DeMes node",
 			"Use the port of the other node's page: http://localhost:PORT.")
 	}
 	return contact, nil

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,30 +37,44 @@ func memberOf(in MemberPath) (chat demes.ChatID, device demes.DeviceID, err erro
 	return chat, device, err
 }
 
-// line checks a name or a title: one line of visible text.
-func line(location, text string, limit int) (string, error) {
+// line checks a name or a title, and what says which: one line of visible
+// text.
+func line(what, text string, limit int) (string, error) {
 	text = strings.TrimSpace(text)
+	wrong := ""
 	switch {
-	case text == "":
-		return "", badField(location, "is empty")
+	case !utf8.ValidString(text):
+		wrong = "is not UTF-8 text"
+	case blank(text):
+		wrong = "is empty"
 	case utf8.RuneCountInString(text) > limit:
-		return "", badField(location, fmt.Sprintf("is longer than %d characters", limit))
+		wrong = "is too long"
 	case strings.ContainsFunc(text, unseen):
-		return "", badField(location, "has a line break or a control character")
+		wrong = "has a line break or a character that cannot be seen"
+	default:
+		return text, nil
 	}
-	return text, nil
+	p := newProblem(http.StatusBadRequest, demes.CodeBadInput, "The "+what+" "+wrong,
+		fmt.Sprintf("A %s has 1 to %d characters on one line.", what, limit))
+	p.Errors = []FieldError{{"body." + what, wrong}}
+	return "", p
 }
 
 // unseen are characters that make one text look like another, or like two.
+// Joiners are needed by emoji and by some scripts.
 func unseen(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
-		(r >= '\u202a' && r <= '\u202e') || (r >= '\u2066' && r <= '\u2069')
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
+}
+
+// blank reports that nothing of a text can be seen.
+func blank(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
 }
 
 // messageText checks what a message says.
 func messageText(text string) error {
 	switch {
-	case strings.TrimSpace(text) == "":
+	case blank(text):
 		return demes.Problem(demes.CodeTextEmpty, "The message is empty", "Write something first.")
 	case len(text) > demes.MaxText:
 		return demes.Problem(demes.CodeTextTooLong, "The message is too long",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,8 +36,14 @@ const AnyPort = -1
 func Listen(port int) (listeners []net.Listener, bound int, err error) {
 	if port != AnyPort {
 		listeners, err = listenBoth(port)
-		if isTaken(err) {
+		switch {
+		case isTaken(err):
 			return nil, 0, portTaken(fmt.Sprintf("Port %d is taken", port), err)
+		case errors.Is(err, fs.ErrPermission):
+			problem := demes.Problem(demes.CodeBadInput, fmt.Sprintf("Port %d may not be used by this user", port),
+				"Name one above 1023 with --port, or leave --port out to get the next free one.")
+			problem.Cause = err
+			return nil, 0, problem
 		}
 		return listeners, portOf(listeners), err
 	}

@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -38,8 +40,22 @@ func newOperations(mux *http.ServeMux) huma.API {
 	}
 	config.Security = []map[string][]string{{"token": {}}}
 	config.CreateHooks = nil
+	config.Formats = map[string]huma.Format{"application/json": wellEncoded(huma.DefaultJSONFormat), "json": wellEncoded(huma.DefaultJSONFormat)}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	return humago.NewWithPrefix(mux, BasePath, config)
+}
+
+// wellEncoded refuses bodies that are not UTF-8: read as JSON, they would become
+// another text in silence.
+func wellEncoded(format huma.Format) huma.Format {
+	read := format.Unmarshal
+	format.Unmarshal = func(raw []byte, out any) error {
+		if !utf8.Valid(raw) {
+			return errors.New("is not UTF-8 text")
+		}
+		return read(raw, out)
+	}
+	return format
 }
 
 // schemaName drops the word View, which only tells the package demes' nouns
