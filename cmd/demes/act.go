@@ -58,6 +58,12 @@ func (p *program) onChat(wanted *string, act func(ctx context.Context, c *client
 	}
 }
 
+// What the API allows for an invite.
+const (
+	mostUses      = 10_000
+	longestInvite = 365 * 24 * time.Hour
+)
+
 func (p *program) inviteCommand() *cobra.Command {
 	var wanted string
 	var uses int
@@ -68,7 +74,15 @@ func (p *program) inviteCommand() *cobra.Command {
 		Short: "Make an invite link",
 		Long: `Make an invite link. Whoever has it can join, also while you are away: send it
 to people only. It is good for 10 people and 7 days unless you say otherwise.`,
-		Args: exactly(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch flags := cmd.Flags(); {
+			case flags.Changed("uses") && (uses < 1 || uses > mostUses):
+				return usageError{fmt.Errorf("--uses is a number from 1 to %d, not %d", mostUses, uses)}
+			case flags.Changed("expires") && (expires < time.Second || expires > longestInvite):
+				return usageError{fmt.Errorf("--expires is a time from 1s to %.0fh, such as 24h", longestInvite.Hours())}
+			}
+			return exactly()(cmd, args)
+		},
 		RunE: p.onChat(&wanted, func(ctx context.Context, c *client, chat demes.ChatView, _ []string) error {
 			body := map[string]int{}
 			if uses != 0 {
@@ -169,6 +183,11 @@ func (p *program) endJoin(join answer[demes.JoinView]) error {
 	}
 	if join.value.State == demes.JoinJoined {
 		return nil
+	}
+	for _, attempt := range join.value.Tried {
+		if !p.json && attempt.Result != "" {
+			_, _ = fmt.Fprintf(p.stderr, "  %s: %s\n", plain(attempt.Address), plain(attempt.Result))
+		}
 	}
 	if problem := join.value.Problem; problem != nil {
 		return demes.Problem(problem.Code, problem.Title, problem.Detail)

@@ -88,6 +88,9 @@ func (p *program) showStatus(node demes.NodeView, chats []demes.ChatView, port i
 			{"  members", fmt.Sprintf("%d, %d online", len(chat.Members), online(chat))},
 			{"  messages", fmt.Sprint(chat.Position)},
 		})
+		if chat.Problem != nil {
+			p.printf("  ! %s\n    %s\n", plain(chat.Problem.Title), plain(chat.Problem.Detail))
+		}
 	}
 }
 
@@ -106,10 +109,16 @@ func stateOf(chat demes.ChatView) string {
 	if len(chat.Knocks) > 0 {
 		state += fmt.Sprintf(", %d at the door (demes knocks)", len(chat.Knocks))
 	}
-	if chat.Problem != nil {
-		state += ". " + chat.Problem.Title + ": " + chat.Problem.Detail
-	}
 	return state
+}
+
+// inShort is a chat's state for a table: what is wrong with it, without what to
+// do about that, which demes status tells.
+func inShort(chat demes.ChatView) string {
+	if chat.Problem != nil {
+		return "! " + chat.Problem.Title
+	}
+	return stateOf(chat)
 }
 
 func nameOf(peer *demes.Peer) string {
@@ -148,7 +157,7 @@ func (p *program) chatsCommand() *cobra.Command {
 			}
 			rows := [][]string{{"ID", "TITLE", "STATE", "HOST", "MEMBERS", "MESSAGES"}}
 			for _, chat := range chats.value.Chats {
-				rows = append(rows, []string{short(chat.ID), chat.Title, stateOf(chat), nameOf(chat.Host), fmt.Sprint(len(chat.Members)), fmt.Sprint(chat.Position)})
+				rows = append(rows, []string{short(chat.ID), chat.Title, inShort(chat), nameOf(chat.Host), fmt.Sprint(len(chat.Members)), fmt.Sprint(chat.Position)})
 			}
 			p.table(rows)
 			return nil

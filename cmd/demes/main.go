@@ -16,8 +16,13 @@ import (
 
 func main() {
 	// The first signal asks to leave; the second one, no longer caught, ends the
-	// process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// process at once. A terminal window that closes is a signal too, unless
+	// nohup said otherwise.
+	leave := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		leave = append(leave, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), leave...)
 	context.AfterFunc(ctx, stop)
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, open: openNode, browse: openBrowser}
 	os.Exit(p.execute(ctx, os.Args[1:]))

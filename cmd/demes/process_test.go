@@ -100,6 +100,10 @@ func TestStartErrorsOfTheBinary(t *testing.T) {
 	if err := os.WriteFile(notFolder, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	inTheWay := filepath.Join(h.dir, "way")
+	if err := os.MkdirAll(filepath.Join(inTheWay, tokenFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	running := h.start("--profile", "ann", "--port", "0")
 	for _, c := range []struct {
 		name  string
@@ -110,8 +114,9 @@ func TestStartErrorsOfTheBinary(t *testing.T) {
 		{"port taken", []string{"run", "--profile", "bo", "--port", port}, exitError, []string{"Port " + port + " is taken", "--port"}},
 		{"profile in use", []string{"run", "--profile", "ann", "--port", "0"}, exitError, []string{"The profile ann is in use", "localhost:" + running.port, "--profile NAME"}},
 		{"its port and profile in use", []string{"run", "--profile", "ann", "--port", running.port}, exitError, []string{"The profile ann is in use", "--profile NAME"}},
-		{"data folder is a file", []string{"run", "--data", notFolder, "--port", "0"}, exitError, []string{"demes: "}},
-		{"p2p port taken", []string{"run", "--profile", "cy", "--port", "0", "--p2p-port", port}, exitError, []string{"port"}},
+		{"data folder is a file", []string{"run", "--data", notFolder, "--port", "0"}, exitError, []string{notFolder + " cannot be used", "--data FOLDER"}},
+		{"a folder in the way", []string{"run", "--data", inTheWay, "--port", "0"}, exitError, []string{inTheWay + " cannot be written", "--data FOLDER"}},
+		{"p2p port taken", []string{"run", "--profile", "cy", "--port", "0", "--p2p-port", port}, exitError, []string{"The port " + port + ", where others", "--p2p-port"}},
 		{"bad flag", []string{"run", "--colour"}, exitUsage, []string{"--colour", "demes run --help"}},
 		{"bad port", []string{"run", "--port", "99999"}, exitUsage, []string{"--port", "99999"}},
 		{"bad command", []string{"rum"}, exitUsage, []string{`"rum"`, "demes --help"}},
@@ -142,14 +147,14 @@ func noBrowserOf(args []string) []string {
 }
 
 // signals are what asks a node to leave.
-var signals = map[string]os.Signal{"interrupt": os.Interrupt, "terminated": syscall.SIGTERM}
+var signals = map[string]os.Signal{"interrupt": os.Interrupt, "terminated": syscall.SIGTERM, "terminal closed": syscall.SIGHUP}
 
 func TestSignalsEndTheNodeCleanly(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no such signals")
 	}
 	h := newHome(t)
-	for _, name := range []string{"interrupt", "terminated"} {
+	for _, name := range []string{"interrupt", "terminated", "terminal closed"} {
 		node := h.start("--port", "0")
 		if _, errs, code := h.said("new", "Ducks of "+name); code != exitOK {
 			t.Fatalf("new: %s", errs)

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/demes-chat/demes"
 )
@@ -72,10 +73,24 @@ func announce(dir, token string, port int) (withdraw func(), err error) {
 		_ = os.Remove(filepath.Join(dir, tokenFile))
 		_ = os.Remove(filepath.Join(dir, portFile))
 	}
-	if err := replaceFile(filepath.Join(dir, tokenFile), token+"\n"); err != nil {
-		return withdraw, err
+	err = replaceFile(filepath.Join(dir, tokenFile), token+"\n")
+	if err == nil {
+		err = replaceFile(filepath.Join(dir, portFile), strconv.Itoa(port)+"\n")
 	}
-	return withdraw, replaceFile(filepath.Join(dir, portFile), strconv.Itoa(port)+"\n")
+	if err != nil {
+		err = &demes.Error{Code: demes.CodeStorage, Title: "The data folder " + dir + " cannot be written: " + reason(err), Cause: err,
+			Detail: "Make sure that it belongs to you, that you may write to it and that its disk has room, or name another with --data FOLDER."}
+	}
+	return withdraw, err
+}
+
+// reason is what the operating system says, without the names of files.
+func reason(err error) string {
+	var system syscall.Errno
+	if errors.As(err, &system) {
+		return system.Error()
+	}
+	return err.Error()
 }
 
 // replaceFile writes a file that only its user can read, whole or not at all.

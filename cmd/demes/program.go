@@ -68,8 +68,12 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	return p.explain(err)
 }
 
-// parseDetail is what Go says of a text that is no number.
-var parseDetail = regexp.MustCompile(`: strconv\.\w+: parsing .*`)
+// parseDetail and timeDetail are what Go says of texts that are no number and no
+// time.
+var (
+	parseDetail = regexp.MustCompile(`: strconv\.\w+: parsing .*`)
+	timeDetail  = regexp.MustCompile(`: time: (invalid|missing|unknown) .*`)
+)
 
 func (p *program) command() *cobra.Command {
 	var flags runFlags
@@ -87,7 +91,9 @@ func (p *program) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&p.data, "data", "", "the folder of the node's data, instead of the profile's own")
 	root.PersistentFlags().BoolVar(&p.verbose, "verbose", false, "log what developers want to know")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%s; see: %s --help", parseDetail.ReplaceAllString(err.Error(), ": it takes a number"), cmd.CommandPath())}
+		words := parseDetail.ReplaceAllString(err.Error(), ": it takes a number")
+		words = timeDetail.ReplaceAllString(words, ": it takes a time such as 90m or 24h")
+		return usageError{fmt.Errorf("%s; see: %s --help", words, cmd.CommandPath())}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	addRunFlags(root, &flags)

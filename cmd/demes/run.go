@@ -138,7 +138,7 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 	running, err := p.open(nodeConfig{dir: dir, name: name, p2pPort: flags.p2pPort, openLobby: flags.openLobby, faults: flags.faults, log: log})
 	if err != nil {
 		closeAll(listeners)
-		return p.insteadInUse(ctx, err)
+		return p.insteadInUse(ctx, notByItself(err))
 	}
 	token := api.NewToken()
 	withdraw, err := announce(dir, token, port)
@@ -148,7 +148,18 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 		return errors.Join(err, p.leave(running))
 	}
 	err = p.serve(ctx, serving{opened: running, token: token, port: port, listeners: listeners, flags: flags, target: target, log: log})
-	return errors.Join(err, p.leave(running))
+	return errors.Join(err, notByItself(p.leave(running)))
+}
+
+// notByItself corrects what a full disk promises: a node that has ended does
+// not go on.
+func notByItself(err error) error {
+	var coded *demes.Error
+	if !errors.As(err, &coded) || coded.Code != demes.CodeStorageFull {
+		return err
+	}
+	return &demes.Error{Code: coded.Code, Title: coded.Title, Cause: err,
+		Detail: "Nothing that was stored is lost. Free some space, then start DeMes again."}
 }
 
 func closeAll(listeners []net.Listener) {

@@ -162,6 +162,31 @@ func TestStartErrorsAreTwoPlainLines(t *testing.T) {
 	}
 }
 
+func TestTextThatIsNoUTF8OrTooLongIsNotSent(t *testing.T) {
+	dir := t.TempDir()
+	runNode(t, apitest.NewNode(), "--data", dir, "--no-browser")
+	for _, c := range []struct{ word, input, want string }{
+		{"a\xff", "", "! demes: The message is not UTF-8 text\n"},
+		{"-", "a\xffb", "! demes: The message is not UTF-8 text\n"},
+		{"-", strings.Repeat("x", 1<<20), "! demes: The message is too long\n"},
+	} {
+		if said := command1(t, dir, []string{"send", c.word}, c.input); !strings.HasPrefix(said, c.want) || !strings.HasSuffix(said, "exit 1\n") {
+			t.Errorf("%.9q: %q", c.word+c.input, said)
+		}
+	}
+}
+
+func TestAFullDiskAtTheStartDoesNotPromiseToGoOn(t *testing.T) {
+	term := newTerminal(nil)
+	term.open = func(nodeConfig) (*opened, error) {
+		return nil, demes.Problem(demes.CodeStorageFull, "The disk is full", "DeMes goes on by itself.")
+	}
+	code := term.execute(t.Context(), []string{"run", "--data", t.TempDir(), "--port", "0"})
+	if said := term.err.String(); code != exitError || strings.Contains(said, "by itself") || !strings.Contains(said, "start DeMes again") {
+		t.Errorf("exit code %d, %q", code, said)
+	}
+}
+
 func TestClientCommandsWithoutANode(t *testing.T) {
 	home := t.TempDir()
 	for _, c := range []struct {
@@ -229,6 +254,7 @@ func TestJoinFromTheStart(t *testing.T) {
 	address := "localhost:" + regexp.MustCompile(`:(\d+)/`).FindStringSubmatch(first)[1]
 	guest := apitest.NewNode()
 	guest.Arrives = true
+	guest.View.Device = apitest.Other.String()
 	_, term := runNode(t, guest, "--data", t.TempDir(), "--no-browser", "--join", address)
 	waitFor(t, term, "waiting for the other node")
 	lobby.OpenLobby()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"github.com/spf13/cobra"
@@ -18,6 +19,9 @@ import (
 const (
 	tailLines   = 10 // that tail begins with
 	resumeTries = 3  // in a row, without an event between them
+	// maxTyped bounds what is read of a message: all that can be sent, and more
+	// to tell what cannot.
+	maxTyped = 2 * demes.MaxText
 )
 
 func (p *program) sendCommand() *cobra.Command {
@@ -54,14 +58,21 @@ out when members can be reached. "-" reads the message from standard input.`,
 }
 
 func (p *program) textOf(words []string) (string, error) {
-	if len(words) != 1 || words[0] != "-" {
-		return strings.Join(words, " "), nil
+	text := strings.Join(words, " ")
+	if text == "-" {
+		raw, err := io.ReadAll(io.LimitReader(p.stdin, maxTyped))
+		if err != nil {
+			return "", fmt.Errorf("read the message: %w", err)
+		}
+		text = strings.TrimRight(string(raw), "\r\n")
+		if len(raw) == maxTyped {
+			return "", demes.Problem(demes.CodeTextTooLong, "The message is too long", fmt.Sprintf("%d bytes is the most. Send it in parts.", demes.MaxText))
+		}
 	}
-	raw, err := io.ReadAll(io.LimitReader(p.stdin, demes.MaxText+2))
-	if err != nil {
-		return "", fmt.Errorf("read the message: %w", err)
+	if !utf8.ValidString(text) { // it would become another text on its way
+		return "", demes.Problem(demes.CodeBadInput, "The message is not UTF-8 text", "Send files another way; DeMes takes text only.")
 	}
-	return strings.TrimRight(string(raw), "\r\n"), nil
+	return text, nil
 }
 
 func (p *program) tailCommand() *cobra.Command {

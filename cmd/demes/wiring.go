@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 
@@ -25,6 +26,7 @@ func openNode(cfg nodeConfig) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	first := keptPort(kept) == 0
 	n, err := node.New(node.Config{
 		Store: kept,
 		OpenTransport: func(key ed25519.PrivateKey, handler node.Handler) (node.Transport, error) {
@@ -34,6 +36,13 @@ func openNode(cfg nodeConfig) (*opened, error) {
 	})
 	if err != nil {
 		return nil, errors.Join(err, kept.Close())
+	}
+	if first {
+		// Who this device is must not stand in the write-ahead log alone: whoever
+		// tidies up after a crash may take that for rubbish.
+		if err := kept.Checkpoint(); err != nil {
+			cfg.log.Warn("the keys stand in the write-ahead log only", "problem", err)
+		}
 	}
 	return &opened{
 		node:  n,
@@ -47,7 +56,8 @@ func openNode(cfg nodeConfig) (*opened, error) {
 // pass on where a device is.
 func openTransport(kept *store.Store, cfg p2p.Config) (*p2p.Transport, error) {
 	if cfg.Port != 0 {
-		return p2p.Open(cfg)
+		transport, err := p2p.Open(cfg)
+		return transport, namePort(err, cfg.Port)
 	}
 	before := keptPort(kept)
 	cfg.Port = before
@@ -67,6 +77,17 @@ func openTransport(kept *store.Store, cfg p2p.Config) (*p2p.Transport, error) {
 		}
 	}
 	return transport, nil
+}
+
+// namePort says which of the node's two ports is taken.
+func namePort(err error, port int) error {
+	var problem *demes.Error
+	if !errors.As(err, &problem) || problem.Code != demes.CodePortTaken {
+		return err
+	}
+	return &demes.Error{Code: problem.Code, Cause: err,
+		Title:  fmt.Sprintf("The port %d, where others would reach this node, is taken", port),
+		Detail: "Name another one with --p2p-port, or leave --p2p-port out to get one that is free."}
 }
 
 // keptPort is the port of the last time, or 0.
