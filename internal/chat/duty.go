@@ -323,6 +323,13 @@ func (c *Chat) ownReports() (out []*wire.Report) {
 	return out
 }
 
+// marked reports whether a round trip doubled or halved and moved by 20 ms: the
+// next plan may move the host at once.
+func marked(before, now int64) bool {
+	low, high := max(min(before, now), 0), max(before, now)
+	return high-low >= 20_000 && high/2 >= low
+}
+
 // stepLatency takes what a member measured. Nobody reports for another.
 func (c *Chat) stepLatency(from demes.DeviceID, m *wire.Latency) {
 	for _, r := range m.GetReports() {
@@ -331,12 +338,11 @@ func (c *Chat) stepLatency(from demes.DeviceID, m *wire.Latency) {
 			continue
 		}
 		pair := [2]demes.DeviceID{from, to}
-		if c.host.reports[pair] == nil {
-			if len(c.host.reports) >= MaxReports {
-				continue
-			}
-			c.host.urgent = true
+		old := c.host.reports[pair]
+		if old == nil && len(c.host.reports) >= MaxReports {
+			continue
 		}
+		c.host.urgent = c.host.urgent || old == nil || marked(old.GetP50Us(), r.GetP50Us())
 		c.host.reports[pair] = r
 		c.host.dirty, c.host.told = true, false
 	}

@@ -171,3 +171,18 @@ func TestMinorityGoesOnProvisionallyAndMerges(t *testing.T) {
 		}
 	}
 }
+
+func TestMarkedChangeMovesTheHostWithoutWaitingForSixWindows(t *testing.T) {
+	w := live(t, 14, 4, Net{DelayMin: 30, DelayMax: 31, Fsync: 2})
+	settleQuiet(t, w)
+	w.Run(70_000) // the minute between two voluntary moves is over
+	host := w.Host()
+	for _, n := range others(w, host) {
+		host.links[n.ID].delay = 300
+		n.measure(host)
+		host.measure(n)
+	}
+	if !w.Until(20_000, func() bool { return w.Host() != nil && w.Host() != host }) {
+		t.Fatalf("the host is still far from all\n%s", w.Describe())
+	}
+}
