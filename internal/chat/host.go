@@ -219,12 +219,14 @@ func (c *Chat) serve(to demes.DeviceID, fresh []SettledEntry, news []spread) {
 		}
 	}
 	c.sendEvents(to, events)
-	if len(fresh) == 0 || !p.live {
+	if len(fresh) == 0 {
 		return
 	}
-	if p.cursor+1 != fresh[0].Index {
+	if !p.live || p.cursor+1 != fresh[0].Index {
 		p.live = false // it asks for the rest when it hears of it
-		c.say(to, true)
+		if p.sayAt == 0 {
+			p.sayAt = c.now.Mono + c.cfg.Timing.Resend
+		}
 		return
 	}
 	frame := &wire.Settled{Term: c.hostTerm(), From: fresh[0].Index, Head: wire.PutHead(c.fold.Head), Last: true}

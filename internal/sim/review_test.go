@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"github.com/demes-chat/demes/internal/chat"
 	"testing"
 
@@ -138,4 +139,29 @@ func TestFrozenElectorIsTakenAlong(t *testing.T) {
 	_ = rest[1].Say("with a quorum")
 	_ = frozen.Say("frozen")
 	settle(t, w, 90_000)
+}
+
+// TestSubscribersFollowEveryHost has a group with members that are no electors,
+// and hosts that go one after the other.
+func TestSubscribersFollowEveryHost(t *testing.T) {
+	for seed := range uint64(10) {
+		w := live(t, seed, 13, Net{DelayMin: 2, DelayMax: 60, Jitter: 5, Fsync: 3})
+		settleQuiet(t, w)
+		for round := range 4 {
+			for i, n := range w.Up() {
+				_ = n.Say(fmt.Sprint("round ", round, " of ", i))
+				w.Run(5)
+			}
+			w.Run(w.Rand.Int64N(150))
+			host := w.Host()
+			if host == nil {
+				t.Fatal(w.Describe())
+			}
+			host.Crash()
+			w.Until(8_000, func() bool { return w.Host() != nil })
+			w.Run(2_000)
+			_ = host.Start()
+			settle(t, w, 10_000)
+		}
+	}
 }
