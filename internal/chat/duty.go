@@ -175,7 +175,11 @@ func (c *Chat) wantedVoters() []demes.DeviceID {
 		case !slices.Contains(c.fold.Electors, d):
 		case d == c.self || slices.Contains(voters, d) && c.stillThere(d):
 			stay = append(stay, d)
-		case !slices.Contains(voters, d) && c.stable(d) && c.seat.group.CaughtUp(d):
+		case !slices.Contains(voters, d) && c.stable(d):
+			if !c.seat.group.CaughtUp(d) {
+				c.wake(DutyPace) // nothing else tells when it is
+				continue
+			}
 			come = append(come, d)
 		}
 	}

@@ -458,6 +458,9 @@ func (c *Chat) wantedElectors() []demes.DeviceID {
 			continue
 		}
 		holds := c.fold.Head.Index-min(c.peer(d).head.Index, c.fold.Head.Index) <= CheckpointEvery
+		if !holds && c.isConnected(d) {
+			c.wake(DutyPace) // nothing else tells when it does
+		}
 		first := c.fold.Head.Generation == 0 && c.isConnected(d) && c.peer(d).head.Index >= c.fold.Head.Index
 		if first || c.fold.Head.Generation > 0 && holds && c.peer(d).head.Index > 0 && c.stable(d) {
 			take(d)

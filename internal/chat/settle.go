@@ -104,6 +104,7 @@ func (c *Chat) react(s Sealed, void string) {
 		c.forgetGone()
 		c.setPhase()
 		c.host.dirty = true
+		c.wake(50)
 		c.door.changed(c)
 	}
 	if s.Event.Kind == demes.KindStart && void == "" {

@@ -165,3 +165,66 @@ func TestSubscribersFollowEveryHost(t *testing.T) {
 		}
 	}
 }
+
+// TestLeaveIsCarriedOutByAHostThatWasRestarted has a member leave a group in
+// which nothing else happens.
+func TestLeaveIsCarriedOutByAHostThatWasRestarted(t *testing.T) {
+	w := live(t, 6, 4, lan)
+	settleQuiet(t, w)
+	for _, n := range w.Nodes {
+		n.Crash()
+	}
+	for _, n := range w.Nodes {
+		_ = n.Start()
+	}
+	settle(t, w, 10_000)
+	w.Run(200_000)
+	host := w.Host()
+	leaver := others(w, host)[0]
+	if leaver.index == 0 {
+		leaver = others(w, host)[1]
+	}
+	leaver.input(func() { _ = leaver.chat.Leave(leaver.clock()) })
+	if !w.Until(60_000, func() bool { h := w.Host(); return h != nil && h.chat.Fold().Members[leaver.ID] == nil }) {
+		t.Fatalf("who left is still a member\n%s", w.Describe())
+	}
+}
+
+// TestCouncilTakesInWhoCaughtUpLate has an elector return that needs longer to
+// fetch the log than to count as present.
+func TestCouncilTakesInWhoCaughtUpLate(t *testing.T) {
+	w := live(t, 2, 3, lan)
+	settleQuiet(t, w)
+	away := others(w, w.Host())[0]
+	away.Crash()
+	w.Run(25_000)
+	rest := w.Up()
+	for i := range 6_000 {
+		_ = rest[i%2].Say("while it is away")
+		if i%40 == 0 {
+			w.Run(20)
+		}
+	}
+	settle(t, w, 60_000)
+	for _, n := range rest {
+		away.links[n.ID].delay = 900
+	}
+	if err := away.Start(); err != nil {
+		t.Fatal(err)
+	}
+	council := func() (n int) {
+		for _, m := range w.Host().chat.View().Members {
+			if m.Council {
+				n++
+			}
+		}
+		return n
+	}
+	if !w.Until(60_000, func() bool { return w.Settled() }) {
+		t.Fatal(w.Describe())
+	}
+	w.Until(60_000, func() bool { return council() == 3 })
+	if council() != 3 {
+		t.Errorf("a council of %d\n%s", council(), w.Describe())
+	}
+}
