@@ -63,6 +63,10 @@ func (n *Node) begin(ctx context.Context, c *chat.Chat) (*runner, error) {
 	r.start()
 	if err := r.act(ctx, func(*chat.Chat, demes.Now) error { return nil }); err != nil {
 		n.end(r)
+		var known *demes.Error
+		if errors.As(errors.Unwrap(err), &known) {
+			err = known // nothing of this chat waits to be stored: it is gone
+		}
 		return nil, err
 	}
 	return r, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,7 +136,13 @@ func TestFullDiskAcknowledgesNothingAndLosesNothing(t *testing.T) {
 	if want := (&demes.Error{Code: demes.CodeStorageFull}); !errors.Is(err, want) {
 		t.Fatalf("sent with a full disk: %v, want %s", err, want.Code)
 	}
-	if _, err := bob.FoundChat(ctx, "No room"); !errors.Is(err, &demes.Error{Code: demes.CodeStorageFull}) {
+	if !strings.Contains(err.Error(), "look before you repeat it") {
+		t.Errorf("does not say that the message waits: %v", err)
+	}
+	if _, err := bob.SendMessage(ctx, id, "still none", nil, ""); err == nil || strings.Contains(err.Error(), "before you repeat") {
+		t.Errorf("says that a refused message waits: %v", err)
+	}
+	if _, err := bob.FoundChat(ctx, "No room"); !errors.Is(err, &demes.Error{Code: demes.CodeStorageFull}) || strings.Contains(err.Error(), "before you repeat") {
 		t.Errorf("founded with a full disk: %v", err)
 	}
 	if views, err := bob.Chats(ctx); err != nil || len(views) != 1 {

@@ -37,6 +37,8 @@ type joins struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	entering sync.Mutex // one join at a time goes into its chat
+
 	mu    sync.Mutex
 	all   map[string]*join
 	order []string // oldest first
@@ -340,6 +342,11 @@ func refusal(code demes.Code, invited bool) error {
 // checked. It is durable when this returns.
 func (j *join) enter(ctx context.Context, base *wire.Base) error {
 	n := j.joins.node
+	j.joins.entering.Lock()
+	defer j.joins.entering.Unlock()
+	if r := n.runner(j.chat); r != nil && r.isMember(ctx) {
+		return nil // another join of this chat was faster: what was said since must stay
+	}
 	var inviter *demes.AccountID
 	if j.link != nil {
 		account := demes.AccountID(wire.HashOf(j.link.GetAccount()))
@@ -351,6 +358,9 @@ func (j *join) enter(ctx context.Context, base *wire.Base) error {
 	c, err := chat.Enter(n.chatConfig(), n.now(), base)
 	if err != nil {
 		return err
+	}
+	if c.Phase() == demes.PhaseLeft || c.Phase() == demes.PhaseRemoved {
+		return demes.Problem(demes.CodeWrongPhase, "You have just left this chat", "The members are still taking you out. Use the link again in a minute.")
 	}
 	if old := n.runner(j.chat); old != nil {
 		n.end(old) // it was a member before, and comes back

@@ -74,6 +74,47 @@ func TestBadLinksAreRefusedInWords(t *testing.T) {
 	}
 }
 
+// The slower of two joins must not put the chat back to where it entered.
+func TestTwoJoinsOfOneChatAtOnce(t *testing.T) {
+	w := newWorld(t)
+	id, all := w.group("Alice", "Bob")
+	link := all[0].invite(id)
+	all[0].close()
+	all[1].close()
+	dan := w.add("Dan")
+	ctx := context.Background()
+	var joins []string
+	for range 2 {
+		j, err := dan.Join(ctx, link, "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		joins = append(joins, j)
+	}
+	state := func(j string) demes.JoinView {
+		v, err := dan.JoinStatus(ctx, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, j := range joins {
+		w.until("both have found nobody", func() bool { return len(state(j).Tried) > 0 })
+	}
+	all[0].open()
+	all[1].open()
+	w.until("one has joined", func() bool {
+		return state(joins[0]).State == demes.JoinJoined || state(joins[1]).State == demes.JoinJoined
+	})
+	dan.say(id, "said between the two")
+	w.until("both have joined", func() bool {
+		return state(joins[0]).State == demes.JoinJoined && state(joins[1]).State == demes.JoinJoined
+	})
+	w.settled(id, 1, all[0], all[1], dan)
+	dan.say(id, "said after them")
+	w.settled(id, 2, all[0], all[1], dan)
+}
+
 func change(l *wire.Link, do func(*wire.Link)) string {
 	text := wire.PutLink(l)
 	copied, err := wire.GetLink(text)

@@ -181,13 +181,13 @@ func (r *runner) turn() (did bool) {
 		}
 		r.calls = in.calls
 		if r.unkept.output != nil && !r.goOn() {
-			r.stall()
+			r.stall(r.unkept.why)
 			return true
 		}
 		r.apply(r.node.now(), in)
 		out, any := r.chat.Output()
 		if any && !r.carryOut(&out) {
-			r.stall()
+			r.stall(waits(r.unkept.why))
 			return true
 		}
 		r.finish()
@@ -277,12 +277,12 @@ func (r *runner) goOn() bool {
 }
 
 // stall is what a turn does while the store fails: reads are answered, changes
-// get the error, and peers' frames are dropped. They come again.
-func (r *runner) stall() {
+// get the error why, and peers' frames are dropped. They come again.
+func (r *runner) stall(why *demes.Error) {
 	r.ties.relink = true
 	for _, c := range r.calls {
 		if c.do != nil && c.err == nil {
-			c.err = r.unkept.why
+			c.err = why
 		}
 	}
 	r.finish()
@@ -400,8 +400,17 @@ func storageError(err error) *demes.Error {
 	}
 	return &demes.Error{
 		Code: demes.CodeStorage, Title: "The chat cannot be stored",
-		Detail: "Look whether the disk works and has room; DeMes goes on by itself. What you just did may be stored then: look before you repeat it.",
+		Detail: "Look whether the disk works and has room; DeMes goes on by itself.",
 		Cause:  err,
+	}
+}
+
+// waits is what those callers learn whose change is in the output that could not
+// be stored: it is done later, not refused.
+func waits(why *demes.Error) *demes.Error {
+	return &demes.Error{
+		Code: why.Code, Title: why.Title, Cause: why,
+		Detail: why.Detail + " What you just did is done then too, unless DeMes ends before: look before you repeat it.",
 	}
 }
 
