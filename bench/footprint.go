@@ -42,8 +42,9 @@ func (b *bench) idle(chats int) string {
 	return fmt.Sprintf("%.0f MB RSS, %.2f %% of a core (the worst of three)", worstMB, worstCPU)
 }
 
-// settleDown is what a group gets to end what its last messages began.
-const settleDown = 15 * time.Second
+// settleDown is what a group gets to become idle: a chat counts as active, and
+// its council's beats are fast, for a minute after its last message.
+const settleDown = 65 * time.Second
 
 // cpuSeconds is the processor time of a process: fields 14 and 15 of its stat,
 // behind the name in brackets.
