@@ -358,7 +358,9 @@ func (c *Chat) stepLatency(from demes.DeviceID, m *wire.Latency) {
 func (c *Chat) stepMarks(from demes.DeviceID, m *wire.Marks) {
 	p := c.peer(from)
 	p.held, p.read, p.head = m.GetHeld(), m.GetRead(), wire.GetHead(m.GetHead())
-	p.clock = min(max(m.GetWallMs(), 0), MaxWallMs) - c.now.Wall
+	if ms := m.GetWallMs(); ms > 0 && ms <= MaxWallMs {
+		p.clock = ms - c.now.Mono
+	}
 	c.host.told = false
 	if !c.fold.Live || c.gens.startedAt != 0 {
 		c.wake(20)

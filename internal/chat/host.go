@@ -167,15 +167,18 @@ func (c *Chat) isNext(e *demes.Event) bool {
 }
 
 // stamp is the log time of an entry proposed now: this device's clock, at most
-// MaxAheadMs above the median of the connected members' clocks
+// MaxAheadMs above the median of the connected members' clocks, of two the lower:
+// a clock that jumps must not take the log along, which never goes back
 // (docs/protocol.md#log-time).
 func (c *Chat) stamp() int64 {
-	clocks := []int64{0}
+	clocks := []int64{c.now.Wall}
 	for _, d := range c.connected() {
-		clocks = append(clocks, c.peers[d].clock)
+		if at := c.peers[d].clock; at != 0 {
+			clocks = append(clocks, c.now.Mono+at)
+		}
 	}
 	slices.Sort(clocks)
-	median := c.now.Wall + clocks[len(clocks)/2]
+	median := clocks[(len(clocks)-1)/2]
 	return max(min(c.now.Wall, median+MaxAheadMs), c.fold.LogMs)
 }
 

@@ -228,3 +228,22 @@ func TestCouncilTakesInWhoCaughtUpLate(t *testing.T) {
 		t.Errorf("a council of %d\n%s", council(), w.Describe())
 	}
 }
+
+// TestClockThatJumpsDoesNotTakeTheLogAlong has the host's clock jump by a year.
+func TestClockThatJumpsDoesNotTakeTheLogAlong(t *testing.T) {
+	for _, size := range []int{2, 3, 5} {
+		w := live(t, 8, size, lan)
+		settleQuiet(t, w)
+		host := w.Host()
+		host.skew = 365 * 24 * 3_600_000
+		_ = host.Say("what year is it?")
+		settle(t, w, 5_000)
+		for _, n := range w.Nodes {
+			_ = n.Say("this one")
+		}
+		settle(t, w, 5_000)
+		if ahead := w.Nodes[0].chat.Fold().LogMs - w.now - epoch; ahead > 11*60_000 {
+			t.Errorf("%d members: log time is %d days ahead", size, ahead/86_400_000)
+		}
+	}
+}
