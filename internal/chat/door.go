@@ -262,13 +262,13 @@ func (c *Chat) Remove(now demes.Now, device demes.DeviceID) error {
 	}
 	remain := 0
 	for _, d := range c.fold.Electors {
-		if m := c.fold.Members[d]; m != nil && m.Account != target.Account {
+		if m := c.fold.Members[d]; m != nil && m.Account != target.Account && c.present(d) {
 			remain++
 		}
 	}
 	if remain <= len(c.fold.Electors)/2 {
 		return demes.Problem(demes.CodeTooMany, "Too few of the chat's electors would remain",
-			"Try again in a minute, when other members have taken their places.")
+			"Try again when other electors are online, or in a minute, when other members have taken their places.")
 	}
 	for d, m := range c.fold.Members {
 		if m.Account == target.Account {

@@ -247,3 +247,29 @@ func TestClockThatJumpsDoesNotTakeTheLogAlong(t *testing.T) {
 		}
 	}
 }
+
+// TestRemovalWaitsForElectorsThatAreThere has the founder remove a member while
+// another is away: what remains can still certify.
+func TestRemovalWaitsForElectorsThatAreThere(t *testing.T) {
+	w := live(t, 9, 3, lan)
+	settleQuiet(t, w)
+	w.Run(20_000)
+	away, victim, founder := w.Nodes[1], w.Nodes[2], w.Nodes[0]
+	away.Crash()
+	w.Run(2_000)
+	var err error
+	founder.input(func() { err = founder.chat.Remove(founder.clock(), victim.ID) })
+	w.Run(30_000)
+	_ = founder.Say("is anybody there?")
+	w.Run(30_000)
+	if n := len(founder.chat.Unsettled()); err == nil || n != 0 {
+		t.Errorf("the removal is refused with %v, and %d messages are not settled", err, n)
+	}
+	_ = away.Start()
+	settleQuiet(t, w)
+	founder.input(func() { err = founder.chat.Remove(founder.clock(), victim.ID) })
+	if !w.Until(60_000, func() bool { return founder.chat.Fold().Members[victim.ID] == nil }) || err != nil {
+		t.Errorf("not removed: %v", err)
+	}
+	settle(t, w, 30_000)
+}
