@@ -99,7 +99,9 @@ type Chat struct {
 	phase   demes.Phase
 	mode    demes.Mode
 	trouble *demes.ProblemView
-	checked bool // another member's memory of this device agrees: it may sign and vote
+	askAt   int64 // Mono ms when what is further elsewhere is asked for again
+	pollAt  int64 // Mono ms when what is waited for is looked at again
+	checked bool  // another member's memory of this device agrees: it may sign and vote
 	out     Output
 }
 
@@ -112,7 +114,7 @@ type peer struct {
 	head      demes.Head
 	held      uint64
 	read      uint64
-	clock     int64 // its wall clock less ours
+	clock     int64 // its wall clock less our Mono, as ours may jump; 0: not known
 	hosting   *wire.Hosting
 	holds     map[demes.DeviceID]uint64 // per author, the highest seq it said it holds
 	cursor    uint64                    // settled entries sent to it, in order, up to here
@@ -216,10 +218,7 @@ func Open(cfg Config, now demes.Now, saved *Saved) (*Chat, error) {
 	if c.cfg.Planted.Forget {
 		saved.Tail, saved.Outbox = nil, nil
 	}
-	inOrder(saved.Tail) // so that everything comes after what its author had been shown
-	for _, e := range saved.Tail {
-		c.tail.hold(c.fold, e)
-	}
+	c.tail.refill(c.fold, saved.Tail)
 	c.own.pending = saved.Outbox
 	for _, item := range c.own.pending {
 		c.own.kept = max(c.own.kept, item.Seq)
@@ -253,7 +252,11 @@ func (c *Chat) readValues(values map[string][]byte) error {
 	c.log.first = first.GetIndex() + 1
 	c.log.start = values["start"]
 	c.final.proof = proof
-	c.final.index = proofHead(proof).Index
+	start := &wire.State{}
+	if err := wire.Unmarshal(c.log.start, start); err != nil {
+		return err
+	}
+	c.final.index = max(proofHead(proof).Index, start.GetIndex()) // a base is final
 	c.own.read = readNumber(values["read"])
 	return nil
 }

@@ -247,12 +247,9 @@ func (c *Chat) unsettle(to uint64) error {
 		from = entries[len(entries)-1].Index + 1
 	}
 	tail := append(loose, c.tail.ordered()...)
-	inOrder(tail)
 	back.planted = c.cfg.Planted
 	c.fold, c.tail = back, newTail()
-	for _, e := range tail {
-		c.tail.hold(c.fold, e)
-	}
+	c.tail.refill(c.fold, tail)
 	b := c.batch()
 	b.Unsettle, b.Settled = &to, nil
 	b.Events = append(b.Events, loose...)

@@ -80,6 +80,27 @@ func (t *tail) hold(f *Fold, e *demes.Event) holding {
 	return held
 }
 
+// refill holds again what was held before. Lamports do not tell in which order
+// that can be done: an author may have counted wrongly.
+func (t *tail) refill(f *Fold, events []*demes.Event) {
+	logs := map[demes.DeviceID][]*demes.Event{}
+	for _, e := range events {
+		logs[e.ID.Device] = append(logs[e.ID.Device], e)
+	}
+	authors := sortedDevices(logs)
+	for _, d := range authors {
+		slices.SortFunc(logs[d], func(a, b *demes.Event) int { return a.ID.Compare(b.ID) })
+	}
+	for progress := true; progress; {
+		progress = false
+		for _, d := range authors {
+			for len(logs[d]) > 0 && t.hold(f, logs[d][0]) != lacking {
+				logs[d], progress = logs[d][1:], true
+			}
+		}
+	}
+}
+
 // room reports whether the limits leave room for one more event.
 func (t *tail) room(e *demes.Event) bool {
 	d, size := e.ID.Device, e.Size()

@@ -113,8 +113,14 @@ func (c *Chat) Tick(now demes.Now) {
 	}
 	if c.behind() {
 		c.ask()
+		if c.askAt <= now.Mono {
+			c.askAt = now.Mono + AskAgain
+		}
 	}
 	c.tryLeave()
+	if c.pollAt <= now.Mono {
+		c.pollAt = now.Mono + MarksPace
+	}
 }
 
 // Deadline is the Mono time in ms at which Tick has something to do; 0: never.
@@ -135,7 +141,7 @@ func (c *Chat) Deadline() int64 {
 	if e := c.gens.elector; e != nil && len(c.gens.ahead) == 0 {
 		add(e.Deadline())
 		if c.gens.wants() {
-			add(c.now.Mono + MarksPace)
+			add(max(c.pollAt, 1))
 		}
 	}
 	add(c.gens.rescueAt)
@@ -161,12 +167,12 @@ func (c *Chat) Deadline() int64 {
 		}
 	}
 	if c.behind() {
-		add(c.now.Mono + AskAgain)
+		add(max(c.askAt, 1))
 	} else if c.furtherThan(c.fold.Head.Index) {
 		add(c.log.movedAt + StuckAfter)
 	}
 	if c.own.leaving {
-		add(c.now.Mono + MarksPace)
+		add(max(c.pollAt, 1))
 	}
 	return next
 }

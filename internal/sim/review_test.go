@@ -273,3 +273,27 @@ func TestRemovalWaitsForElectorsThatAreThere(t *testing.T) {
 	}
 	settle(t, w, 30_000)
 }
+
+// TestFinalDoesNotGoBackAtARestart restarts who has just entered: what it was
+// welcomed with is final.
+func TestFinalDoesNotGoBackAtARestart(t *testing.T) {
+	w := live(t, 7, 3, lan)
+	secret := []byte("sixteen bytes !!")
+	if err := w.Invite(0, secret); err != nil {
+		t.Fatal(err)
+	}
+	n := w.addLate(1)[0]
+	w.JoinBy(n.index, 0, secret)
+	for n.chat == nil && w.Now() < 60_000 {
+		w.Run(1)
+	}
+	w.Run(10)
+	before := n.chat.Final()
+	n.Crash()
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if after := n.chat.Final(); before == 0 || after < before {
+		t.Errorf("final %d, then %d", before, after)
+	}
+}
