@@ -266,8 +266,22 @@ func (c *Chat) watch() {
 		c.notice(Notice{Kind: NoticeMode})
 	}
 	c.gens.rescue(c)
+	c.listen()
 	c.tellMarks()
 	c.tellStatus()
+}
+
+// listen compares vectors with the best ranked again and again while no host is
+// known: one of them may have a host that this device does not reach.
+func (c *Chat) listen() {
+	if c.mode != demes.ModeProvisional {
+		return
+	}
+	for _, d := range c.targets() {
+		if p := c.peers[d]; p.sayAt == 0 {
+			p.sayAt = c.now.Mono + c.cfg.Timing.ResendMost
+		}
+	}
 }
 
 // newHost gives a new host what it needs of this device.

@@ -297,3 +297,21 @@ func TestFinalDoesNotGoBackAtARestart(t *testing.T) {
 		t.Errorf("final %d, then %d", before, after)
 	}
 }
+
+// TestOneCutLink has two members that never reach each other, and a third that
+// reaches both.
+func TestOneCutLink(t *testing.T) {
+	w := live(t, 10, 3, lan)
+	settleQuiet(t, w)
+	host := w.Host()
+	rest := others(w, host)
+	w.cut(host, rest[0], true)
+	w.Run(60_000)
+	for i := range 5 {
+		_ = rest[0].Say(fmt.Sprint("behind the wall ", i))
+		_ = rest[1].Say(fmt.Sprint("in between ", i))
+		w.Run(1_000)
+	}
+	w.Run(60_000)
+	settle(t, w, 10_000)
+}
