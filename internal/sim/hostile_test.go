@@ -523,3 +523,33 @@ func emptyFrames() []*wire.Frame {
 		{Kind: &wire.Frame_Convene{Convene: &wire.Convene{Kind: &wire.Convene_Refused{}}}},
 	}
 }
+
+// TestAVillainAmongFaults lets a villain do a drawn row of attacks while the
+// others chat over links that lose, double and reorder.
+func TestAVillainAmongFaults(t *testing.T) {
+	all := attacks()
+	for seed := range uint64(15) {
+		w, v := besieged(t, 200+seed, 5)
+		w.Net.Loss, w.Net.Duplicate, w.Net.Reorder = 0.1*w.Rand.Float64(), 0.3*w.Rand.Float64(), 0.2*w.Rand.Float64()
+		var done []string
+		for step := range 25 {
+			a := all[w.Rand.IntN(len(all))]
+			up := w.Up()
+			to := up[w.Rand.IntN(len(up))]
+			if w.Host() != nil && v.world.Host() != nil { // some attacks name the host
+				a.do(v, to)
+				done = append(done, a.name)
+			}
+			_ = up[w.Rand.IntN(len(up))].Say(fmt.Sprint("and on we go, step ", step))
+			w.Run(w.Rand.Int64N(400))
+			if w.Err() != nil {
+				t.Fatalf("%v after %q", w.Err(), done)
+			}
+		}
+		w.Net.Loss, w.Net.Duplicate, w.Net.Reorder = 0, 0, 0
+		if !w.Until(30_000, w.Settled) {
+			t.Fatalf("seed %d: not settled after %q\n%s%v", w.Seed, done, w.Describe(), w.Err())
+		}
+		goesOn(t, w)
+	}
+}
