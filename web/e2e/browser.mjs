@@ -6,13 +6,13 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 export const browserIsMissing = () => !existsSync(executablePath)
 
-export function launch() {
+export function launch(...more) {
   return chromium.launch({
     executablePath,
     headless: true,
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync',
+      '--disable-component-update', '--disable-sync', ...more,
     ],
   })
 }
