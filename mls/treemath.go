@@ -48,14 +48,6 @@ func (x nodeIndex) covers(y nodeIndex) bool {
 	return x-half <= y && y <= x+half
 }
 
-// childToward returns the child of x whose subtree holds y.
-func (x nodeIndex) childToward(y nodeIndex) nodeIndex {
-	if y < x {
-		return x.left()
-	}
-	return x.right()
-}
-
 // rootOf returns the root of a tree with a power of two of leaves.
 func rootOf(leaves uint32) nodeIndex { return nodeIndex(leaves - 1) }
 

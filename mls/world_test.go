@@ -133,17 +133,6 @@ func stateOf(g *Group) string {
 	return b.String()
 }
 
-// member returns the member of a name.
-func (w *world) member(name string) *member {
-	for _, m := range w.members {
-		if m.name == name {
-			return m
-		}
-	}
-	w.t.Fatalf("no member %s", name)
-	return nil
-}
-
 // commit lets one member commit and all others follow; joiners enter by Welcome.
 func (w *world) commit(by *member, o Commit, joiners ...*member) *Staged {
 	w.t.Helper()
