@@ -220,11 +220,19 @@ func TestLogBeginsWithAGoodFoundEvent(t *testing.T) {
 	}
 }
 
-func TestOutcomesOfTheApplyRule(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		do   func(s *script)
-	}{
+// inLobby plays scenes in a lobby of two; one more author is a stranger.
+func inLobby(t *testing.T, scenes []scene) {
+	for _, c := range scenes {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, 2)
+			s.joins(s.a[1])
+			c.do(s)
+		})
+	}
+}
+
+func TestWhatIsIgnored(t *testing.T) {
+	inLobby(t, []scene{
 		{"another generation is ignored", func(s *script) {
 			entry := s.sealed(s.write(s.a[1], s.draft(s.a[1], demes.KindMessage, nil)))
 			entry.Generation++
@@ -251,6 +259,11 @@ func TestOutcomesOfTheApplyRule(t *testing.T) {
 			e := s.write(s.a[0], wire.Draft{Kind: demes.KindFound, ID: demes.EventID{Device: s.a[0].id, Seq: s.a[0].seq + 1}, Prev: s.a[0].prev})
 			s.apply(e, Ignored, "") // it is of the chat that it founds
 		}},
+	})
+}
+
+func TestWhatIsEarlyOrForked(t *testing.T) {
+	inLobby(t, []scene{
 		{"a gap is early", func(s *script) {
 			first := s.write(s.a[1], s.draft(s.a[1], demes.KindLeave, nil))
 			s.apply(s.write(s.a[1], s.draft(s.a[1], demes.KindLeave, nil)), Early, "")
@@ -289,14 +302,7 @@ func TestOutcomesOfTheApplyRule(t *testing.T) {
 			d.After = []demes.Mark{{Device: s.a[1].id, Seq: s.a[1].seq + 5}}
 			s.apply(s.write(s.a[0], d), Consumed, "")
 		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newScript(t, 2)
-			s.joins(s.a[1])
-			s.t = t
-			c.do(s)
-		})
-	}
+	})
 }
 
 func TestVoidReasons(t *testing.T) {

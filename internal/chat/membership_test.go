@@ -8,12 +8,29 @@ import (
 	"github.com/demes-chat/demes/internal/wire"
 )
 
-func TestInviteIsGoodOrNot(t *testing.T) {
-	const hour = 3_600_000
-	for _, c := range []struct {
-		name string
-		do   func(s *script)
-	}{
+const hour = 3_600_000
+
+// scene is one conversation that a script plays.
+type scene struct {
+	name string
+	do   func(s *script)
+}
+
+// inLiveChat plays scenes in a chat of two that has started; three more authors
+// wait outside.
+func inLiveChat(t *testing.T, scenes []scene) {
+	for _, c := range scenes {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, 4)
+			s.joins(s.a[1])
+			s.starts()
+			c.do(s)
+		})
+	}
+}
+
+func TestInviteIsGoodWhileItLasts(t *testing.T) {
+	inLiveChat(t, []scene{
 		{"while it has uses", func(s *script) {
 			key := s.invites(s.a[1], 1, 2, hour)
 			s.commits(s.a[0], "", add(s.request(s.a[2], key)))
@@ -59,7 +76,12 @@ func TestInviteIsGoodOrNot(t *testing.T) {
 			s.commits(s.a[0], "", remove(s.a[1]))
 			s.commits(s.a[0], VoidInvite, add(s.request(s.a[3], key)))
 		}},
-		{"for its request only once", func(s *script) {
+	})
+}
+
+func TestInviteIsGoodForItsRequest(t *testing.T) {
+	inLiveChat(t, []scene{
+		{"only once", func(s *script) {
 			key := s.invites(s.a[1], 1, 9, hour)
 			request := s.request(s.a[2], key)
 			s.commits(s.a[0], "", add(request))
@@ -85,15 +107,7 @@ func TestInviteIsGoodOrNot(t *testing.T) {
 			s.commits(s.a[0], VoidMalformed, add(request))
 		}},
 		{"never, when nobody made it", func(s *script) { s.commits(s.a[0], VoidInvite, add(s.request(s.a[2], keyOf(77)))) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newScript(t, 4)
-			s.joins(s.a[1])
-			s.starts()
-			s.t = t
-			c.do(s)
-		})
-	}
+	})
 }
 
 func TestKnocksAreForTheLobbyAndItsFounder(t *testing.T) {

@@ -362,6 +362,16 @@ func wordAttacks() []attack {
 			status := &wire.Status{Online: make([][]byte, 400_000), Council: make([][]byte, 400_000), Held: []*wire.Held{nil, {}}}
 			v.say(to, &wire.Frame{Kind: &wire.Frame_Status{Status: status}})
 		}},
+	}
+	return append(append(lies, roundTripsAndHosts()...), convening()...)
+}
+
+// roundTripsAndHosts are lies about who stands where, and who should host.
+func roundTripsAndHosts() []attack {
+	frame := func(f func(v *villain, to *Node) *wire.Frame) func(*villain, *Node) {
+		return func(v *villain, to *Node) { v.say(to, f(v, to)) }
+	}
+	return []attack{
 		{"round trips that are no numbers", frame(func(v *villain, to *Node) *wire.Frame {
 			m := &wire.Latency{Reports: []*wire.Report{nil, {}}}
 			for _, us := range []int64{math.MinInt64, math.MaxInt64, -1} {
@@ -395,7 +405,6 @@ func wordAttacks() []attack {
 			}
 		}},
 	}
-	return append(lies, convening()...)
 }
 
 func strangersMarks(n int) []*wire.Mark {
