@@ -358,6 +358,7 @@ func (c *Chat) stepLatency(from demes.DeviceID, m *wire.Latency) {
 func (c *Chat) stepMarks(from demes.DeviceID, m *wire.Marks) {
 	p := c.peer(from)
 	p.held, p.read, p.head = m.GetHeld(), m.GetRead(), wire.GetHead(m.GetHead())
+	p.clock = c.now.Wall - c.now.Mono // what is out of range counts as ours
 	if ms := m.GetWallMs(); ms > 0 && ms <= MaxWallMs {
 		p.clock = ms - c.now.Mono
 	}

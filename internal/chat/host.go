@@ -171,11 +171,14 @@ func (c *Chat) isNext(e *demes.Event) bool {
 // a clock that jumps must not take the log along, which never goes back
 // (docs/protocol.md#log-time).
 func (c *Chat) stamp() int64 {
-	clocks := []int64{c.now.Wall}
-	for _, d := range c.connected() {
+	clocks, there := []int64{c.now.Wall}, c.connected()
+	for _, d := range there {
 		if at := c.peers[d].clock; at != 0 {
 			clocks = append(clocks, c.now.Mono+at)
 		}
+	}
+	if len(clocks) == 1 && len(there) > 0 {
+		return c.fold.LogMs // a new host: the members tell their clocks when they know of it
 	}
 	slices.Sort(clocks)
 	median := clocks[(len(clocks)-1)/2]

@@ -2,9 +2,9 @@ package sim
 
 import (
 	"fmt"
-	"github.com/demes-chat/demes/internal/chat"
 	"testing"
 
+	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
 )
 
@@ -314,4 +314,27 @@ func TestOneCutLink(t *testing.T) {
 	}
 	w.Run(60_000)
 	settle(t, w, 10_000)
+}
+
+// TestNewHostWithAWrongClockDoesNotTakeTheLogAlong has a device whose clock is a
+// year ahead become host.
+func TestNewHostWithAWrongClockDoesNotTakeTheLogAlong(t *testing.T) {
+	for seed := range uint64(10) {
+		w := live(t, seed, 3, lan)
+		settleQuiet(t, w)
+		host := w.Host()
+		for _, n := range others(w, host) {
+			n.skew = 365 * 24 * 3_600_000
+			break
+		}
+		host.Crash()
+		w.Until(5_000, func() bool { return w.Host() != nil })
+		_ = w.Host().Say("what year is it?")
+		settle(t, w, 5_000)
+		if ahead := w.Up()[0].chat.Fold().LogMs - w.now - epoch; ahead > 11*60_000 {
+			t.Errorf("seed %d: log time is %d days ahead", seed, ahead/86_400_000)
+		}
+		_ = host.Start()
+		settle(t, w, 10_000)
+	}
 }
