@@ -38,11 +38,13 @@ export async function realNodes(binary) {
   const folder = mkdtempSync(join(tmpdir(), 'demes-e2e-'))
   const children = new Map()
   const urls = {}
+  const ports = new Map()
   const alicePort = await freePort()
   const start = async (name, port, ...more) => {
     const args = ['run', '--profile', name, '--data', join(folder, name), '--name', name, '--port', String(port), '--no-browser', ...more]
     const child = spawn(binary, args, { stdio: ['ignore', 'pipe', process.env.DEMES_LOGS ? 'inherit' : 'ignore'] })
     children.set(name, child)
+    ports.set(name, port)
     ;[urls[name]] = await addresses(child, 1, name)
   }
   await start('alice', alicePort, '--open-lobby')
@@ -52,6 +54,7 @@ export async function realNodes(binary) {
     urls,
     needsAdmission: false,
     kill: (name) => children.get(name).kill('SIGKILL'),
+    restart: async (name) => { await start(name, ports.get(name)); return urls[name] },
     close: () => {
       for (const child of children.values()) child.kill('SIGKILL')
       rmSync(folder, { recursive: true, force: true })

@@ -137,4 +137,16 @@ export async function workflow({ browser, nodes, watch, step }) {
 
   step('everybody holds what was said')
   assert.deepEqual(await held, [])
+
+  if (nodes.restart === undefined) return
+  step(`${host}'s node is started again; its new address goes into the same tab, which was reloaded`)
+  const address = await nodes.restart(host)
+  await pages[host].getByRole('heading', { name: 'This page needs its key' }).waitFor()
+  await pages[host].reload()
+  await pages[host].evaluate((hash) => { location.hash = hash }, new URL(address).hash)
+  await allSee(all, 'typed while my node was gone')
+  await log(pages[host]).locator('.message', { hasText: 'typed while my node was gone' }).getByRole('button', { name: /^settled/ }).waitFor()
+  await pages[host].waitForFunction(() => location.hash === '')
+  const [back, other] = await Promise.all([pages[host], living[0]].map(texts))
+  assert.deepEqual(back, other, 'the returned node shows another order')
 }

@@ -15,7 +15,16 @@ applyTheme(keptTheme.get())
 const session = new Session(new Store())
 void session.open(fragment)
 
+// The new address after a restart, put into this tab, changes the fragment only.
+addEventListener('hashchange', () => {
+  const { hash } = location
+  if (!/^#(token|code)=/.test(hash)) return
+  history.replaceState(history.state, '', location.pathname)
+  void session.open(hash)
+})
+
 addEventListener('popstate', (event) => {
+  if (location.hash !== '') return
   const state = event.state as { chat?: string | null } | null
   session.select(state?.chat ?? null, 'quietly')
 })

@@ -16,7 +16,7 @@ function Provisional({ chat }: { chat: Chat }) {
       <Icon name="clock" />
       <p>
         <strong>Waiting for {waitsFor(chat)}.</strong> Everything you write goes on and is kept by everybody here. Its
-        order is provisional until they are back; then it is settled, and nothing is lost.
+        order is provisional until then; after that it is settled, and nothing is lost.
       </p>
     </div>
   )

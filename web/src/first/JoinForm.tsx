@@ -24,7 +24,7 @@ export function JoinForm() {
       <Field
         label="Invite link, or address"
         hint="An address such as localhost:3000 knocks at a lobby on this computer or your network."
-        placeholder="demes://join/… or localhost:3000"
+        placeholder="demes://join#… or localhost:3000"
         value={words}
         onChange={setWords}
         autoComplete="off"

@@ -20,16 +20,31 @@ function Guest({ member, name, you }: { member: Member; name: string; you: boole
       <Avatar account={member.account} name={name} size="large" online={member.online} />
       <span className="guest-name"><Name you={you}>{name}</Name></span>
       <span className="hint">
-        {member.role === 'founder' ? 'founder' : member.online ? 'here' : 'away'}
-        {!you && member.online && member.rtt_ms !== null && ` · ${delay(member.rtt_ms)}`}
+        {member.leaving === true ? 'has left' : member.role === 'founder' ? 'founder' : member.online ? 'here' : 'away'}
+        {!you && member.online && member.leaving !== true && member.rtt_ms !== null && ` · ${delay(member.rtt_ms)}`}
       </span>
     </li>
   )
 }
 
-function StartPart({ chat, founder, here, mine }: { chat: Chat; founder: string; here: boolean; mine: boolean }) {
+interface StartPartProps {
+  chat: Chat
+  founder: string
+  here: boolean
+  gone: boolean
+  mine: boolean
+}
+
+function StartPart({ chat, founder, here, gone, mine }: StartPartProps) {
   const session = useSession()
   const [busy, setBusy] = useState(false)
+  if (gone) {
+    return (
+      <p className="inline-problem" role="status">
+        <bdi><strong>{founder}</strong></bdi> has left, and nobody else can start this chat. Leave it, and open a lobby of your own.
+      </p>
+    )
+  }
   if (!mine) {
     return (
       <div className="start-wait" role="status">
@@ -64,6 +79,7 @@ export function LobbyScreen({ room }: { room: Room }) {
   const founder = chat.members.find((member) => member.device === chat.founder || member.role === 'founder')
   const mine = founder?.device === me
   const alone = chat.members.length === 1
+  const here = chat.members.filter((member) => member.online && member.leaving !== true).length
   return (
     <main className="lobby" data-region tabIndex={-1}>
       <header className="bar">
@@ -78,7 +94,7 @@ export function LobbyScreen({ room }: { room: Room }) {
       <div className="lobby-body">
         <Knocks chat={chat} />
         <section className="card lobby-here" aria-labelledby="here">
-          <h2 id="here">{alone ? 'Only you so far' : `${chat.members.length} here`}</h2>
+          <h2 id="here">{alone ? 'Only you so far' : `${here} here`}</h2>
           <ul className="guests">
             {chat.members.map((member) => (
               <Guest key={member.device} member={member} name={names.get(member.device) ?? ''} you={member.device === me} />
@@ -88,6 +104,7 @@ export function LobbyScreen({ room }: { room: Room }) {
             chat={chat}
             founder={names.get(founder?.device ?? '') ?? 'the founder'}
             here={founder?.online ?? false}
+            gone={founder === undefined || founder.leaving === true}
             mine={mine}
           />
         </section>

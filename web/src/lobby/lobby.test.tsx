@@ -20,6 +20,13 @@ it('lets only the founder start', () => {
   expect(document.body.textContent).toContain('Waiting for alice to start the chat')
 })
 
+it('says that nobody can start once the founder has left', () => {
+  const members = [{ ...member('alice', { role: 'founder' }), leaving: true }, member('bob'), member('carol', { online: false })]
+  show(lobby({ me: 'dev-bob', members }))
+  expect(document.body.textContent).toContain('alice has left, and nobody else can start this chat')
+  expect(screen.getByRole('heading', { name: '1 here' })).toBeTruthy()
+})
+
 it('shows who knocks, with the code to compare', () => {
   show(lobby({ knocks: [{ ...who('dora'), code: '482913', address: '192.168.1.7' }] }))
   expect(screen.getByRole('button', { name: 'Admit dora' })).toBeTruthy()

@@ -14,6 +14,7 @@ export function Locked({ problem }: { problem: Problem | null }) {
     const fragment = address.slice(address.indexOf('#') + 1).trim()
     void session.open(/^(token|code)=/.test(fragment) ? fragment : `token=${fragment}`)
   }
+  // What a missing token means, the words above say in full.
   return (
     <main className="welcome">
       <form className="card" onSubmit={open}>
@@ -23,7 +24,7 @@ export function Locked({ problem }: { problem: Problem | null }) {
           Only the address that your node printed opens it: the line that begins with <code>demes:</code>. After a
           restart there is a new one. What you typed here is kept.
         </p>
-        {problem !== null && (
+        {problem !== null && problem.code !== 'unauthorized' && (
           <p className="inline-problem" role="alert">
             <strong>{problem.title}.</strong> {problem.detail}
           </p>

@@ -2,6 +2,7 @@
  * What the browser keeps. The token, drafts and the chosen chat live as long as the tab; positions and
  * looks stay. Message texts are never written to storage that outlives the tab.
  */
+import type { Queued } from './state'
 
 function read(storage: Storage, key: string): string | null {
   try {
@@ -34,6 +35,25 @@ export const keptChat = {
 export const keptDraft = {
   get: (chat: string) => read(sessionStorage, `draft ${chat}`) ?? '',
   set: (chat: string, text: string) => write(sessionStorage, `draft ${chat}`, text === '' ? null : text),
+}
+
+/** What was typed and is not stored by the node yet, by device and chat: a reload must not lose it. */
+export const keptQueue = {
+  get: (device: string, chat: string): Queued[] => {
+    try {
+      const kept: unknown = JSON.parse(read(sessionStorage, `queue ${device} ${chat}`) ?? '[]')
+      return Array.isArray(kept) ? kept.filter(isQueued) : []
+    } catch {
+      return []
+    }
+  },
+  set: (device: string, chat: string, queue: readonly Queued[]) =>
+    write(sessionStorage, `queue ${device} ${chat}`, queue.length === 0 ? null : JSON.stringify(queue)),
+}
+
+function isQueued(item: unknown): item is Queued {
+  return typeof item === 'object' && item !== null && 'key' in item && typeof item.key === 'string' &&
+    'text' in item && typeof item.text === 'string' && 'at' in item && typeof item.at === 'string'
 }
 
 export type Theme = 'system' | 'light' | 'dark'

@@ -5,6 +5,9 @@ import type { Store } from './store'
 /** While the socket is open an unanswered send is tried again after this. */
 const AGAIN_MS = 2_000
 
+/** These pass by themselves: the message waits and is sent again under its key. */
+const FOR_NOW = new Set(['unreachable', 'storage-full'])
+
 export class Outbox {
   readonly #store: Store
   readonly #api: Api
@@ -49,7 +52,7 @@ export class Outbox {
     if (!answered && this.#store.get().connection === 'open') setTimeout(() => void this.#flush(chat), AGAIN_MS)
   }
 
-  /** True if the node answered, whatever it said. */
+  /** True if the node answered something that lasts. */
   async #sendOne(chat: string, key: string, text: string, replyTo?: string): Promise<boolean> {
     this.#store.dispatch({ type: 'sending', chat, key, sending: true })
     try {
@@ -58,7 +61,7 @@ export class Outbox {
       return true
     } catch (error) {
       const problem = problemOf(error)
-      if (problem.code === 'unreachable') {
+      if (FOR_NOW.has(problem.code)) {
         this.#store.dispatch({ type: 'sending', chat, key, sending: false })
         return false
       }

@@ -6,6 +6,7 @@ import { followJoin } from './joining'
 import { keptChat, keptRead, keptToken } from './kept'
 import { firstPosition, lastPosition } from './messages'
 import { Outbox } from './outbox'
+import { keepQueues } from './queue'
 import { loadPreviews } from './previews'
 import { chatOf, lacks } from './room'
 import { PAGE_LIMIT, type PageWhere, type Room, selectedRoom, TYPING_MS } from './state'
@@ -28,6 +29,7 @@ export class Session {
   constructor(store: Store) {
     this.store = store
     store.subscribe(() => this.#keepRead())
+    keepQueues(store)
     store.subscribe(() => this.#loadSelected())
     store.subscribe(() => this.#chooseFirst())
     setInterval(() => store.dispatch({ type: 'clock', at: Date.now() }), CLOCK_MS)
