@@ -47,6 +47,9 @@ func (c *checker) fail(format string, args ...any) {
 
 // settled checks entries as they become durable on a node.
 func (c *checker) settled(n *Node, b *chat.Batch) {
+	if c.world.kept != nil {
+		c.world.kept(n, b)
+	}
 	for _, s := range b.Settled {
 		at := [2]uint64{s.Generation, s.Index}
 		if have, was := c.hashes[at]; was && have != s.Hash {
@@ -109,7 +112,7 @@ func (c *checker) auditAll(n *Node) {
 		seen[id.Device] = id.Seq
 		left[id.Device] = left[id.Device] || s.Event.Kind == demes.KindLeave
 		for _, m := range s.Event.After {
-			if n.disk.settled[0].Index == 1 && seen[m.Device] < m.Seq && !left[m.Device] {
+			if n.disk.settled[0].Index == 1 && seen[m.Device] < m.Seq && !left[m.Device] && !c.world.removed[m.Device] {
 				c.fail("S5: %s consumed %s/%d before %s/%d", n.Name, c.world.node(id.Device).Name, id.Seq, c.world.node(m.Device).Name, m.Seq)
 			}
 		}
@@ -206,7 +209,7 @@ func (w *World) Final() error {
 			}
 		}
 		for id := range w.check.durable {
-			if !have[id] {
+			if !have[id] && !w.removed[id.Device] { // what was unsettled of who is removed is forgotten
 				w.check.fail("S2: %s lacks %s/%d, which was settled", n.Name, w.node(id.Device).Name, id.Seq)
 			}
 		}

@@ -296,6 +296,9 @@ func (n *Node) Start() error {
 		return nil
 	}
 	n.world.trace(n, "start", "")
+	if n.world.opening != nil {
+		n.world.opening(n)
+	}
 	n.up = true
 	for d, l := range n.links {
 		if l.connected {

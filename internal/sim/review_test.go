@@ -338,3 +338,43 @@ func TestNewHostWithAWrongClockDoesNotTakeTheLogAlong(t *testing.T) {
 		settle(t, w, 10_000)
 	}
 }
+
+// TestCouncilOfOneGoesOnWhileTheOthersConveneAnother has what the one settled
+// alone go back to the tail, and settle again.
+func TestCouncilOfOneGoesOnWhileTheOthersConveneAnother(t *testing.T) {
+	for seed := range uint64(5) {
+		w := live(t, seed, 3, lan)
+		settleQuiet(t, w)
+		w.Run(10_000)
+		host := w.Host()
+		rest := others(w, host)
+		for _, n := range rest {
+			n.Crash()
+			w.Run(25_000)
+		}
+		w.Partition(host.index)
+		for _, n := range rest {
+			_ = n.Start()
+		}
+		for range 10 {
+			_ = host.Say("on the wrong side")
+			host.input(func() { _ = host.chat.Rename(host.clock(), fmt.Sprint("name at ", w.Now()), nil) })
+			_ = rest[0].Say("on the other side")
+			w.Run(10_000)
+		}
+		unsettled := 0
+		w.kept = func(_ *Node, b *chat.Batch) {
+			if b.Unsettle != nil {
+				unsettled++
+			}
+		}
+		if h := host.chat.Hosting(); h == nil || rest[0].chat.Fold().Head.Generation < 2 {
+			t.Fatalf("seed %d: not two councils\n%s", seed, w.Describe())
+		}
+		w.Partition()
+		settle(t, w, 30_000)
+		if unsettled == 0 {
+			t.Errorf("seed %d: nothing was unsettled", seed)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func TestSeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 		trace := &strings.Builder{}
-		err = chaos(seed, Net{}, trace)
+		err = chaos(seed, Net{}, trace, nil)
 		t.Log("\n" + trace.String())
 		if err != nil {
 			t.Fatal(err)
@@ -36,19 +36,26 @@ func TestSeeds(t *testing.T) {
 	if more := os.Getenv("DEMES_SEEDS"); more != "" {
 		n, _ = strconv.Atoi(more)
 	}
+	seen := map[string]int{}
 	for seed := range uint64(n) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			if err := chaos(seed, Net{}, nil); err != nil {
+			if err := chaos(seed, Net{}, nil, seen); err != nil {
 				t.Fatal(err)
 			}
 		})
+	}
+	for _, what := range sometimes {
+		t.Logf("%6d  %s", seen[what], what)
+		if seen[what] == 0 && n >= seeds {
+			t.Errorf("never reached: %s", what)
+		}
 	}
 }
 
 func TestOneSeedReproducesEverything(t *testing.T) {
 	var traces [2]strings.Builder
 	for i := range traces {
-		if err := chaos(5, Net{}, &traces[i]); err != nil {
+		if err := chaos(5, Net{}, &traces[i], nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,7 +85,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			for seed := range uint64(60) {
-				err := chaos(seed, bug.net, nil)
+				err := chaos(seed, bug.net, nil, nil)
 				if err == nil {
 					continue
 				}
@@ -94,8 +101,9 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 }
 
 // chaos lets a group chat under faults drawn from the seed, then stops the
-// faults and asks for everything to be settled everywhere within 30 s (L2).
-func chaos(seed uint64, bugs Net, trace *strings.Builder) error {
+// faults and asks for everything to be settled everywhere within 30 s (L2). What
+// it reaches is counted in seen.
+func chaos(seed uint64, bugs Net, trace *strings.Builder, seen map[string]int) error {
 	sizes := []int{2, 3, 3, 4, 5, 5, 6, 7}
 	r := New(seed, 0, Net{}).Rand
 	n := sizes[r.IntN(len(sizes))]
@@ -121,13 +129,19 @@ func chaos(seed uint64, bugs Net, trace *strings.Builder) error {
 	if r.IntN(3) == 0 {
 		w.Net.Reorder = 0.3 * r.Float64()
 	}
+	rare, folds := w.drawRare(seen), map[*Node]*chat.Fold{}
 	for step := range 40 + r.IntN(60) {
 		if err := w.misfortune(r.IntN(22), r.IntN(n)); err != nil {
 			return err
 		}
+		if err := rare.happen(w, step); err != nil {
+			return err
+		}
+		rare.look(w, folds)
 		if step%15 == 5 && len(late) > 0 {
 			w.JoinBy(late[0].index, r.IntN(n), secret)
 			late = late[1:]
+			rare.mark("a late member")
 		}
 		for range r.IntN(4) {
 			node := w.Nodes[r.IntN(n)]
@@ -141,6 +155,7 @@ func chaos(seed uint64, bugs Net, trace *strings.Builder) error {
 		w.JoinBy(late[0].index, 0, secret)
 		late = late[1:]
 	}
+	w.watch, w.kept = nil, nil // no more crashes
 	return w.recover()
 }
 
@@ -197,6 +212,7 @@ func (w *World) misfortune(what, who int) error {
 		}
 	case 16, 17:
 		if host := w.Host(); host != nil && n.up {
+
 			host.input(func() { _ = host.chat.Handover(host.clock(), &n.ID) })
 		}
 	case 18:

@@ -38,6 +38,9 @@ type World struct {
 	leavers int                               // nodes that were told to leave
 	ticked  int                               // deadlines that came
 	watch   func(from *Node, f chat.Outgoing) // sees every frame that is sent; nil: nobody
+	kept    func(n *Node, b *chat.Batch)      // sees every batch that became durable; nil: nobody
+	opening func(n *Node)                     // sees every node that starts; nil: nobody
+	removed map[demes.DeviceID]bool           // nodes that the founder removes
 }
 
 // Net are the faults of the links; rates are between 0 and 1.
@@ -78,7 +81,7 @@ func (e *events) Pop() any {
 
 // New makes a world of n devices that know each other; no chat exists yet.
 func New(seed uint64, n int, net Net) *World {
-	w := &World{Seed: seed, Rand: rand.New(rand.NewPCG(seed, 1)), Net: net}
+	w := &World{Seed: seed, Rand: rand.New(rand.NewPCG(seed, 1)), Net: net, removed: map[demes.DeviceID]bool{}}
 	w.check.init(w)
 	w.addLate(n)
 	return w
@@ -197,7 +200,7 @@ func (w *World) GoLive() error {
 func (w *World) Join(i int) {
 	n := w.Nodes[i]
 	request := wire.SealJoin(n.key, nil, &wire.JoinBody{
-		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 600_000 + epoch,
+		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 3_600_000 + epoch,
 	})
 	w.ask(n, 0, request)
 }
@@ -210,7 +213,7 @@ func (w *World) JoinBy(i, door int, secret []byte) {
 		panic(err)
 	}
 	request := wire.SealJoin(n.key, key, &wire.JoinBody{
-		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 600_000 + epoch,
+		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 3_600_000 + epoch,
 	})
 	w.ask(n, door, request)
 }
