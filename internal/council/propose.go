@@ -109,6 +109,11 @@ func (e *Elector) prepare(s Situation) []Out {
 
 func (e *Elector) collectPromise(from demes.DeviceID, p *wire.Promise) {
 	a := &e.attempt
+	if a.phase == witnessing && !p.GetAsked() && readBallot(p.GetBallot()) == a.ballot && e.isElector(from) && !among(a.promised, from) {
+		// The value is chosen; who promises now will accept it all the same.
+		a.promised = append(slices.Clone(a.promised), from)
+		return
+	}
 	wanted := a.phase == asking && p.GetAsked() || a.phase == preparing && !p.GetAsked()
 	if !wanted || readBallot(p.GetBallot()) != a.ballot || !e.isElector(from) || among(a.answered, from) {
 		return
@@ -293,6 +298,16 @@ func (e *Elector) resend() (out []Out) {
 	}
 	for _, d := range e.Missing() {
 		out = append(out, Out{d, m})
+	}
+	if a.phase != witnessing {
+		return out
+	}
+	// An old elector that is one of the new, too, is sure once it promises.
+	prepare := &wire.Convene{Kind: &wire.Convene_Prepare{Prepare: &wire.Prepare{Ballot: a.ballot.wire()}}}
+	for _, d := range e.cfg.Electors {
+		if d != e.cfg.Self && !among(a.promised, d) {
+			out = append(out, Out{d, prepare})
+		}
 	}
 	return out
 }
