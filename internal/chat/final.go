@@ -249,7 +249,7 @@ func (f *finality) advance(c *Chat, proof *wire.FinalProof) {
 		state := &wire.State{}
 		if wire.Unmarshal(raw, state) == nil {
 			f.base = &wire.Base{State: state, Proof: proof, Certificates: c.gens.chain, Found: c.gens.found}
-			c.put("base", wire.Marshal(f.base))
+			c.put("base", wire.Marshal(&wire.Base{State: state, Proof: proof, Found: c.gens.found})) // the chain is kept once
 		}
 	}
 	for index := range f.states {

@@ -55,3 +55,18 @@ func TestAPollIsNotPutOffByInputs(t *testing.T) {
 		}
 	}
 }
+
+// TestCertificatesAreWrittenOnce has the state for joiners, which is written at
+// every final checkpoint, not grow with the generations behind it.
+func TestCertificatesAreWrittenOnce(t *testing.T) {
+	r := newRoom(t, 3)
+	base := &wire.Base{}
+	for _, g := range r.guests {
+		if err := wire.Unmarshal(g.disk.values["base"], base); err != nil {
+			t.Fatal(err)
+		}
+		if len(base.GetCertificates()) > 0 && base.GetState().GetGeneration() > 0 {
+			t.Errorf("%d certificates are written again", len(base.GetCertificates()))
+		}
+	}
+}
