@@ -24,6 +24,16 @@ func (n *Node) act(ctx context.Context, id demes.ChatID, do func(*chat.Chat, dem
 	return r.act(ctx, do)
 }
 
+// actIn is act for what only a member can do.
+func (n *Node) actIn(ctx context.Context, id demes.ChatID, do func(*chat.Chat, demes.Now) error) error {
+	return n.act(ctx, id, func(c *chat.Chat, now demes.Now) error {
+		if c.Phase() == demes.PhaseLeft || c.Phase() == demes.PhaseRemoved {
+			return demes.Problem(demes.CodeWrongPhase, "You are not in this chat any more", "Ask a member for a new invite.")
+		}
+		return do(c, now)
+	})
+}
+
 // FoundChat makes a chat in its lobby, with this device as founder and host.
 func (n *Node) FoundChat(ctx context.Context, title string) (demes.ChatView, error) {
 	if err := n.room(); err != nil {
@@ -121,22 +131,22 @@ func (n *Node) Contact(context.Context) (contact demes.Contact, ok bool) {
 
 // StartChat ends the lobby.
 func (n *Node) StartChat(ctx context.Context, id demes.ChatID) error {
-	return n.act(ctx, id, (*chat.Chat).Start)
+	return n.actIn(ctx, id, (*chat.Chat).Start)
 }
 
 // DecideKnock is the founder's word on who knocks.
 func (n *Node) DecideKnock(ctx context.Context, id demes.ChatID, device demes.DeviceID, admit bool) error {
-	return n.act(ctx, id, func(c *chat.Chat, now demes.Now) error { return c.Decide(now, device, admit) })
+	return n.actIn(ctx, id, func(c *chat.Chat, now demes.Now) error { return c.Decide(now, device, admit) })
 }
 
 // Handover moves the host to a member, or to the next in line.
 func (n *Node) Handover(ctx context.Context, id demes.ChatID, to *demes.DeviceID) error {
-	return n.act(ctx, id, func(c *chat.Chat, now demes.Now) error { return c.Handover(now, to) })
+	return n.actIn(ctx, id, func(c *chat.Chat, now demes.Now) error { return c.Handover(now, to) })
 }
 
 // RemoveMember takes the whole account of a device out of the chat.
 func (n *Node) RemoveMember(ctx context.Context, id demes.ChatID, device demes.DeviceID) error {
-	return n.act(ctx, id, func(c *chat.Chat, now demes.Now) error { return c.Remove(now, device) })
+	return n.actIn(ctx, id, func(c *chat.Chat, now demes.Now) error { return c.Remove(now, device) })
 }
 
 // LeaveChat takes this device out of the chat; a host hands over first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -97,6 +98,17 @@ func TestLeavingEndsTheChatForOneOnly(t *testing.T) {
 	w.until("Bob has left", func() bool { return all[1].chat(id).Phase == demes.PhaseLeft })
 	if _, err := all[1].SendMessage(ctx, id, "one more", nil, ""); err == nil {
 		t.Error("sent after leaving")
+	}
+	for what, err := range map[string]error{
+		"start": all[1].StartChat(ctx, id), "hand over": all[1].Handover(ctx, id, nil),
+		"admit": all[1].DecideKnock(ctx, id, all[0].device(), true), "remove": all[1].RemoveMember(ctx, id, all[0].device()),
+	} {
+		if !errors.Is(err, &demes.Error{Code: demes.CodeWrongPhase}) || !strings.Contains(err.Error(), "not in this chat") {
+			t.Errorf("%s after leaving: %v", what, err)
+		}
+	}
+	if err := all[1].LeaveChat(ctx, id); err != nil {
+		t.Errorf("leave twice: %v", err)
 	}
 	w.until("the others are two", func() bool { return len(all[0].chat(id).Members) == 2 && len(all[2].chat(id).Members) == 2 })
 	w.live(id, all[0], all[2])

@@ -122,7 +122,7 @@ func (j *join) readLink(text string) error {
 	j.until = time.UnixMilli(link.GetNotAfterMs())
 	if j.joins.node.now().Wall > link.GetNotAfterMs() {
 		return demes.Problem(demes.CodeInviteExpired, "This invite link has expired",
-			"It was good until "+j.until.UTC().Format("2 January 2006 15:04 UTC")+". Ask for a new one.")
+			"It was good until "+j.until.UTC().Format("2 January 2006 15:04 UTC")+". Ask for a new one, or set this computer's clock if that has not been yet.")
 	}
 	j.link, j.chat = link, demes.ChatID(wire.HashOf(link.GetChat()))
 	j.view.Chat = j.chat.String()
