@@ -360,7 +360,7 @@ func (j *join) enter(ctx context.Context, base *wire.Base) error {
 		return err
 	}
 	if c.Phase() == demes.PhaseLeft || c.Phase() == demes.PhaseRemoved {
-		return demes.Problem(demes.CodeWrongPhase, "You have just left this chat", "The members are still taking you out. Use the link again in a minute.")
+		return demes.Problem(demes.CodeWrongPhase, "You have just left this chat", "The members are still taking you out, which needs most of them online. Use the link again in a few minutes.")
 	}
 	if old := n.runner(j.chat); old != nil {
 		n.end(old) // it was a member before, and comes back
