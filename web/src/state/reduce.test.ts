@@ -21,6 +21,21 @@ describe('messages', () => {
     expect(roomOf(state).chat.position).toBe(2)
   })
 
+  it('keeps what was told while the first page, which is older, was on its way', () => {
+    const state = after(
+      chat(),
+      live({ type: 'message', message: message('alice', 1) }),
+      live({ type: 'settled', messages: [settled('alice', 1, 2)] }),
+      live({ type: 'settled', messages: [settled('carol', 1, 3)] }),
+      live({ type: 'settled', messages: [settled('bob', 9, 1)] }),
+      loaded(settled('bob', 9, 1), message('alice', 1)),
+    )
+    expect(roomOf(state).messages.map((each) => [each.id, each.position])).toEqual([
+      [settled('bob', 9, 1).id, 1], [message('alice', 1).id, 2], [settled('carol', 1, 3).id, 3],
+    ])
+    expect(roomOf(state).early).toEqual([])
+  })
+
   it('are never taken back by a late answer', () => {
     const state = after(chat(), loaded(), live({ type: 'settled', messages: [settled('bob', 1, 1)] }), loaded(message('bob', 1)))
     expect(roomOf(state).messages[0]?.state).toBe('settled')

@@ -2,11 +2,11 @@
 import type { Chat, LiveEvent, Message, MessagePage } from '../api/types'
 import { cutWindow, mergeLive, mergePage } from './messages'
 import { noticesAfter } from './notices'
-import type { PageWhere, Queued, Room } from './state'
+import { type PageWhere, type Queued, type Room, WINDOW_LIMIT } from './state'
 
 export function newRoom(chat: Chat, asOf: number, read: number, at: number, touched = at): Room {
   return {
-    chat, asOf, messages: [], loaded: false, hasOlder: false, hasNewer: false, last: null, outbox: [],
+    chat, asOf, messages: [], early: [], loaded: false, hasOlder: false, hasNewer: false, last: null, outbox: [],
     notices: [], typing: [], read, unseen: [], newAfter: null, lastHost: chat.host,
     hostlessSince: chat.host === null ? at : null, touched,
   }
@@ -79,11 +79,18 @@ export function withMessages(room: Room, told: readonly Message[], me: string, w
     read: watched || (own && room.read === position - 1) ? position : room.read,
     touched: at,
   }
-  if (!room.loaded) return base
+  if (!room.loaded) return { ...base, early: [...room.early, ...told].slice(-WINDOW_LIMIT) }
   const known = new Set(room.messages.map((message) => message.id))
   const fitting = room.hasNewer ? told.filter((message) => known.has(message.id)) : told
   const window = cutWindow(mergeLive(room.messages, fitting), 'newer')
   return { ...base, messages: window.messages, hasOlder: room.hasOlder || window.cutOlder }
+}
+
+/** The early messages that a page holds too, or that come behind it. */
+function fitting(early: readonly Message[], page: readonly Message[]): Message[] {
+  const known = new Set(page.map((message) => message.id))
+  const end = highest(page)
+  return early.filter((message) => known.has(message.id) || message.position === null || message.position > end)
 }
 
 /** Takes in a page. `full` says that there may be more in that direction. */
@@ -91,9 +98,11 @@ export function withPage(room: Room, page: MessagePage, where: PageWhere, full: 
   if (where === 'latest') {
     const first = page.messages.find((message) => message.position !== null)?.position ?? 1
     const joins = room.loaded && !room.hasNewer && room.messages.some((m) => m.position !== null && m.position >= first - 1)
-    const window = cutWindow(joins ? mergePage(room.messages, page.messages) : mergePage([], page.messages), 'newer')
+    const told = joins ? mergePage(room.messages, page.messages) : mergePage([], page.messages)
+    const window = cutWindow(mergeLive(told, fitting(room.early, told)), 'newer')
     return {
       ...room,
+      early: [],
       messages: window.messages,
       loaded: true,
       hasNewer: false,

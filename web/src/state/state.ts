@@ -57,6 +57,8 @@ export interface Room {
   hasOlder: boolean
   /** Whether the window has left the newest messages behind. */
   hasNewer: boolean
+  /** Told while the window was not loaded: the page that is on its way may be older than they are. */
+  early: Message[]
   /** The newest message known, also when the window is not loaded. */
   last: Message | null
   outbox: Queued[]
