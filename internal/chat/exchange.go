@@ -454,8 +454,8 @@ func putEntry(entry SettledEntry, bare bool) *wire.SettledEntry {
 func (c *Chat) stepSettled(from demes.DeviceID, m *wire.Settled) error {
 	p := c.peer(from)
 	p.head = wire.GetHead(m.GetHead())
-	if m.GetAnswer() {
-		p.fetchAt = 0
+	if m.GetAnswer() && len(m.GetEntries()) > 0 && m.GetFrom()+uint64(len(m.GetEntries())) > c.wanted(from) {
+		p.fetchAt = 0 // it told something new: the next question need not wait
 	}
 	if host, known := c.hostNow(); known && host == from {
 		c.log.way = nil // its word needs no proof

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
@@ -66,6 +67,9 @@ func (c *Chat) follow(from demes.DeviceID, m *wire.Settled) error {
 		return nil
 	}
 	w := c.wayOf(from)
+	if err := c.rewalk(w, milestones); err != nil {
+		return err
+	}
 	if m.GetFrom() > w.head.Index+1 {
 		return nil
 	}
@@ -81,6 +85,26 @@ func (c *Chat) follow(from demes.DeviceID, m *wire.Settled) error {
 	}
 	if len(w.parts) > MaxWayParts {
 		c.log.way = nil
+	}
+	return nil
+}
+
+// rewalk goes a way again that has passed a milestone before that was known: the
+// base of a generation is decided on after its entries were told.
+func (c *Chat) rewalk(w *way, milestones []milestone) error {
+	if !slices.ContainsFunc(milestones, func(t milestone) bool { return t.head.Index <= w.head.Index }) {
+		return nil
+	}
+	entries := w.entries // none of a long one: its parts are fetched again
+	*w = way{from: w.from, base: c.fold.Head, head: c.fold.Head, logMs: c.fold.LogMs, at: w.at}
+	for _, entry := range entries {
+		if w.head.Index >= c.gens.limit() {
+			return nil
+		}
+		w.add(entry)
+		if err := c.arrive(w, milestones); err != nil {
+			return err
+		}
 	}
 	return nil
 }

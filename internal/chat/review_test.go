@@ -70,3 +70,55 @@ func TestCertificatesAreWrittenOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestAnOrderThatWasToldBeforeItWasProvenIsTaken has a device be told an order
+// further than it is proven, and learn only then that all of it is right.
+func TestAnOrderThatWasToldBeforeItWasProvenIsTaken(t *testing.T) {
+	r := newRoom(t, 3)
+	host, behind := r.host(), r.backup()
+	var third *guest
+	for _, g := range r.guests {
+		if g != host && g != behind {
+			third = g
+		}
+	}
+	for _, g := range []*guest{host, third} {
+		g.chat.Disconnected(r.clock(), behind.id)
+		behind.chat.Disconnected(r.clock(), g.id)
+	}
+	from := behind.chat.fold.Head.Index + 1
+	for range 4 {
+		if _, err := host.chat.SendText(r.clock(), "while one is away", nil, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.pump()
+	r.run(1_000)
+	entries, err := third.disk.Settled(host.chat.id, from, wire.MaxBatch)
+	if err != nil || len(entries) < 4 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	told := &wire.Settled{From: from, Head: wire.PutHead(third.chat.fold.Head), Answer: true, Last: true}
+	for _, e := range entries {
+		told.Entries = append(told.Entries, putEntry(e, false))
+	}
+	known := func(i int) {
+		h := demes.Head{Generation: entries[i].Generation, Index: entries[i].Index, Hash: entries[i].Hash}
+		behind.chat.log.proven = append(behind.chat.log.proven, h)
+	}
+	known(1)
+	if err := third.tells(behind, &wire.Frame{Kind: &wire.Frame_Settled{Settled: told}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := behind.chat.fold.Head.Index; got != from+1 {
+		t.Fatalf("at %d after it was told more than is proven, want %d", got, from+1)
+	}
+	known(len(entries) - 1)
+	told.From, told.Entries = from+uint64(len(entries)), nil
+	if err := third.tells(behind, &wire.Frame{Kind: &wire.Frame_Settled{Settled: told}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := behind.chat.fold.Head.Index, from+uint64(len(entries))-1; got != want {
+		t.Errorf("at %d once all is proven, want %d", got, want)
+	}
+}
