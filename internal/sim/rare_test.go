@@ -224,7 +224,7 @@ func (r *rare) one(w *World, what string, step int) error {
 		for _, other := range w.Nodes { // one clock is wrong at a time: most are right
 			other.skew = 0
 		}
-		n.skew = []int64{-365 * 86_400_000, -3_600_000, 3_600_000, 365 * 86_400_000}[w.Rand.IntN(4)]
+		n.skew = []int64{-300 * day, -3_600_000, 3_600_000, 300 * day}[w.Rand.IntN(4)]
 	case "reconvene": // who orders the chat is away for longer than the others wait
 		if host := w.Host(); host != nil {
 			host.Crash()

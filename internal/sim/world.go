@@ -200,7 +200,7 @@ func (w *World) GoLive() error {
 func (w *World) Join(i int) {
 	n := w.Nodes[i]
 	request := wire.SealJoin(n.key, nil, &wire.JoinBody{
-		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 3_600_000 + epoch,
+		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 400*day + epoch,
 	})
 	w.ask(n, 0, request)
 }
@@ -213,7 +213,7 @@ func (w *World) JoinBy(i, door int, secret []byte) {
 		panic(err)
 	}
 	request := wire.SealJoin(n.key, key, &wire.JoinBody{
-		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 3_600_000 + epoch,
+		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 400*day + epoch,
 	})
 	w.ask(n, door, request)
 }
@@ -225,7 +225,7 @@ func (w *World) Invite(i int, secret []byte) error {
 		return err
 	}
 	n := w.Nodes[i]
-	_, err = n.chat.Invite(n.clock(), key.Public().(ed25519.PublicKey), 10, 3_600_000)
+	_, err = n.chat.Invite(n.clock(), key.Public().(ed25519.PublicKey), 10, 365*day) // longer than any clock here is wrong
 	n.turn()
 	return err
 }
@@ -261,8 +261,11 @@ func (w *World) ask(n *Node, door int, request *wire.JoinRequest) {
 	w.At(200, func() { w.ask(n, door, request) })
 }
 
-// epoch is the wall clock at virtual time zero.
-const epoch = 1_700_000_000_000
+// epoch is the wall clock at virtual time zero; day is one in milliseconds.
+const (
+	epoch = 1_700_000_000_000
+	day   = 86_400_000
+)
 
 // Live reports whether node i has the chat and it is live there.
 func (w *World) Live(i int) bool {
