@@ -197,7 +197,7 @@ func TestPagesKeepTheirBounds(t *testing.T) {
 
 func TestAwayForThousandsOfMessages(t *testing.T) {
 	if testing.Short() {
-		t.Skip("long")
+		t.Skip("thousands of messages take a while: run without -short")
 	}
 	w := newWorld(t)
 	id, all := w.group("Alice", "Bob", "Carol")
