@@ -4,24 +4,28 @@ package demes
 // (docs/protocol.md#kinds).
 type Kind uint32
 
-// The kinds of events. Found to Profile decide membership and rights and are
-// readable by every member; Message and Amend carry content.
+// The kinds of events. Found to Settings decide membership and rights and are
+// readable by every member; the payloads of Message and Amend are sealed.
 const (
-	KindFound   Kind = 1
-	KindStart   Kind = 2
-	KindCommit  Kind = 3
-	KindLeave   Kind = 4
-	KindInvite  Kind = 5
-	KindRevoke  Kind = 6
-	KindRole    Kind = 7
-	KindProfile Kind = 8
-	KindMessage Kind = 16
-	KindAmend   Kind = 17
+	KindFound    Kind = 1
+	KindStart    Kind = 2
+	KindCommit   Kind = 3
+	KindLeave    Kind = 4
+	KindInvite   Kind = 5
+	KindRevoke   Kind = 6
+	KindRole     Kind = 7
+	KindProfile  Kind = 8
+	KindSettings Kind = 9
+	KindMessage  Kind = 16
+	KindAmend    Kind = 17
 )
+
+// HasContent reports whether events of the kind have a sealed payload.
+func (k Kind) HasContent() bool { return k == KindMessage || k == KindAmend }
 
 var kindNames = map[Kind]string{
 	KindFound: "found", KindStart: "start", KindCommit: "commit", KindLeave: "leave",
-	KindInvite: "invite", KindRevoke: "revoke", KindRole: "role", KindProfile: "profile",
+	KindInvite: "invite", KindRevoke: "revoke", KindRole: "role", KindProfile: "profile", KindSettings: "settings",
 	KindMessage: "message", KindAmend: "amend",
 }
 
@@ -68,6 +72,7 @@ type Event struct {
 	Body      []byte
 	Signature []byte
 	Payload   []byte // may be nil once erased; its hash stands in Body
+	Plain     []byte // what a sealed payload says, once it was opened here; never sent
 }
 
 // Before is the provisional order: lamport, then device, then seq

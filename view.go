@@ -83,6 +83,9 @@ type MemberView struct {
 	Read    uint64   `json:"read"` // position up to which this member has shown it
 	RTTms   *float64 `json:"rtt_ms"`
 	Leaving bool     `json:"leaving,omitempty"` // has left; its removal is not final yet
+	// Verified: the user compared safety numbers with this account, and none of its
+	// devices has changed since.
+	Verified bool `json:"verified"`
 }
 
 // RankView is one place in the succession.
@@ -131,6 +134,11 @@ type ChatView struct {
 	Succession  []RankView   `json:"succession"`
 	Latency     LatencyView  `json:"latency"`
 	Epoch       uint64       `json:"epoch"`
+	Suite       string       `json:"suite"`                // the MLS cipher suite, fixed when the chat was founded
+	PostQuantum bool         `json:"post_quantum"`         // the suite's key exchange is a hybrid with ML-KEM
+	EpochCode   string       `json:"epoch_code,omitempty"` // 30 digits: equal on all members in the same epoch of the same group
+	Settings    SettingsView `json:"settings"`
+	Keys        KeysView     `json:"keys"`
 	Me          string       `json:"me"`
 	Founder     string       `json:"founder"`
 	WaitingFor  []string     `json:"waiting_for,omitempty"`
@@ -138,6 +146,46 @@ type ChatView struct {
 	Knocks      []KnockView  `json:"knocks,omitempty"`
 	Problem     *ProblemView `json:"problem,omitempty"`
 	CatchingUp  *Progress    `json:"catching_up,omitempty"`
+}
+
+// SettingsView are the rules of a chat.
+type SettingsView struct {
+	AdminsInvite    bool  `json:"admins_invite"`     // only the founder and admins make invites
+	DisappearAfterS int64 `json:"disappear_after_s"` // messages are deleted so long after they settled; 0: never
+}
+
+// KeysState is how this device's keys of a chat are.
+type KeysState string
+
+// The states of a device's keys.
+const (
+	KeysGood    KeysState = "good"
+	KeysWaiting KeysState = "waiting" // a change of keys is settled and not final yet
+	KeysLost    KeysState = "lost"    // this device comes back with new keys as soon as a member helps
+)
+
+// KeysView describes the encryption of a chat on this device.
+type KeysView struct {
+	State   KeysState `json:"state"`
+	Waits   string    `json:"waits_for,omitempty"` // who has to be online for a change of keys to be final
+	Missing *Progress `json:"missing,omitempty"`   // messages that this device asks other members for
+}
+
+// ReactionView is one emoji that members put to a message.
+type ReactionView struct {
+	Emoji string `json:"emoji"`
+	By    []Peer `json:"by"`
+	Mine  bool   `json:"mine"`
+}
+
+// SafetyView compares two accounts: both see the same digits.
+type SafetyView struct {
+	Account  string `json:"account"`
+	Name     string `json:"name"`
+	Digits   string `json:"digits"` // 60, in groups of five
+	QRSVG    string `json:"qr_svg"`
+	Verified bool   `json:"verified"`
+	Changed  bool   `json:"changed"` // it was verified, and a device of the account has changed since
 }
 
 // Progress is how far something that takes time has come.
@@ -159,6 +207,11 @@ type MessageView struct {
 	Members  int          `json:"members"`
 	ReplyTo  string       `json:"reply_to,omitempty"`
 	Problem  *ProblemView `json:"problem,omitempty"`
+
+	EditedAt  *time.Time     `json:"edited_at,omitempty"`
+	Deleted   bool           `json:"deleted,omitempty"`
+	Reactions []ReactionView `json:"reactions,omitempty"`
+	ExpiresAt *time.Time     `json:"expires_at,omitempty"` // when it disappears
 }
 
 // PageHead is the chat's last settled position and the running hash right

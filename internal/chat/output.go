@@ -78,6 +78,34 @@ type Batch struct {
 	// OutboxDone are those that were signed (they are among Events now).
 	Outbox     []OutboxItem
 	OutboxDone []uint64
+
+	// Secrets are changes of the records that hold keys. They are sealed once
+	// more, and what is deleted of them must not come back from the disk.
+	Secrets []SecretChange
+
+	// Contents are what was read in sealed events, beside the event itself;
+	// a content replaces the one that was there. Forget deletes them.
+	Contents []Content
+	Forget   []demes.EventID
+}
+
+// SecretChange changes the records of one space: first all are deleted if
+// Reset, then those in Delete, then Put is written.
+type SecretChange struct {
+	Space  string
+	Reset  bool
+	Delete []string
+	Put    []Value
+}
+
+// Content is what was said in an event whose payload is sealed.
+type Content struct {
+	Event  demes.EventID
+	Plain  []byte         // a marshalled wire.Message
+	Target *demes.EventID // of an amend: what it changes; nil: none, or the chat
+	Amends bool           // it changes how something is shown
+	// ExpiresMs is the log time, Unix ms, from which on it must be deleted; 0: never.
+	ExpiresMs int64
 }
 
 // Value is one small named value of a chat.
@@ -134,6 +162,8 @@ type Saved struct {
 	Raft   []RaftEntry    // in index order, without the compacted part
 	Tail   []*demes.Event // held and unsettled, by device and seq
 	Outbox []OutboxItem   // by seq
+	// Secrets are the records that hold keys, by space, sorted by name.
+	Secrets map[string][]Value
 }
 
 // Log reads back what was settled. A chat calls it synchronously while it is
@@ -142,5 +172,10 @@ type Log interface {
 	// Settled returns entries from index on, in order, until about maxBytes.
 	// An empty answer means that the log ends before index, or that this device
 	// does not hold it from there (it joined later).
+	// Events come with their Plain, where it was read and not forgotten.
 	Settled(chat demes.ChatID, from uint64, maxBytes int) ([]SettledEntry, error)
+
+	// Expiring lists events whose content expires at or before a log time, oldest
+	// first, at most limit, and when the next one after them does (0: never).
+	Expiring(chat demes.ChatID, untilMs int64, limit int) (ids []demes.EventID, nextMs int64, err error)
 }

@@ -77,7 +77,7 @@ func (x JoinAnswer_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JoinAnswer_State.Descriptor instead.
 func (JoinAnswer_State) EnumDescriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{66, 0}
+	return file_demes_proto_rawDescGZIP(), []int{77, 0}
 }
 
 type Event struct {
@@ -768,8 +768,8 @@ type Found struct {
 	Suite         uint32                 `protobuf:"varint,3,opt,name=suite,proto3" json:"suite,omitempty"`
 	Cert          *DeviceCert            `protobuf:"bytes,4,opt,name=cert,proto3" json:"cert,omitempty"`
 	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
-	Nonce         []byte                 `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"`
-	Mls           []byte                 `protobuf:"bytes,7,opt,name=mls,proto3" json:"mls,omitempty"`
+	Nonce         []byte                 `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"` // 16 bytes; also the id of the MLS group
+	Mls           []byte                 `protobuf:"bytes,7,opt,name=mls,proto3" json:"mls,omitempty"`     // the GroupInfo of epoch 0, with its tree
 	Addresses     []string               `protobuf:"bytes,8,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -900,8 +900,9 @@ func (*Start) Descriptor() ([]byte, []int) {
 type Commit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Changes       []*Change              `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
-	Mls           []byte                 `protobuf:"bytes,3,opt,name=mls,proto3" json:"mls,omitempty"`
+	Changes       []*Change              `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"` // none: its author, or who comes back, gets new keys
+	Mls           []byte                 `protobuf:"bytes,3,opt,name=mls,proto3" json:"mls,omitempty"`         // the MLS commit, a PublicMessage
+	Welcome       []byte                 `protobuf:"bytes,4,opt,name=welcome,proto3" json:"welcome,omitempty"` // for those that are added
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -957,13 +958,19 @@ func (x *Commit) GetMls() []byte {
 	return nil
 }
 
+func (x *Commit) GetWelcome() []byte {
+	if x != nil {
+		return x.Welcome
+	}
+	return nil
+}
+
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Change_Add
 	//	*Change_Remove
-	//	*Change_Replace
 	Kind          isChange_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1024,15 +1031,6 @@ func (x *Change) GetRemove() []byte {
 	return nil
 }
 
-func (x *Change) GetReplace() *Replace {
-	if x != nil {
-		if x, ok := x.Kind.(*Change_Replace); ok {
-			return x.Replace
-		}
-	}
-	return nil
-}
-
 type isChange_Kind interface {
 	isChange_Kind()
 }
@@ -1045,83 +1043,9 @@ type Change_Remove struct {
 	Remove []byte `protobuf:"bytes,2,opt,name=remove,proto3,oneof"`
 }
 
-type Change_Replace struct {
-	Replace *Replace `protobuf:"bytes,3,opt,name=replace,proto3,oneof"`
-}
-
 func (*Change_Add) isChange_Kind() {}
 
 func (*Change_Remove) isChange_Kind() {}
-
-func (*Change_Replace) isChange_Kind() {}
-
-type Replace struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Join          *JoinRequest           `protobuf:"bytes,1,opt,name=join,proto3" json:"join,omitempty"`
-	Device        []byte                 `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
-	LastSeq       uint64                 `protobuf:"varint,3,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
-	LastHash      []byte                 `protobuf:"bytes,4,opt,name=last_hash,json=lastHash,proto3" json:"last_hash,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Replace) Reset() {
-	*x = Replace{}
-	mi := &file_demes_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Replace) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Replace) ProtoMessage() {}
-
-func (x *Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Replace.ProtoReflect.Descriptor instead.
-func (*Replace) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *Replace) GetJoin() *JoinRequest {
-	if x != nil {
-		return x.Join
-	}
-	return nil
-}
-
-func (x *Replace) GetDevice() []byte {
-	if x != nil {
-		return x.Device
-	}
-	return nil
-}
-
-func (x *Replace) GetLastSeq() uint64 {
-	if x != nil {
-		return x.LastSeq
-	}
-	return 0
-}
-
-func (x *Replace) GetLastHash() []byte {
-	if x != nil {
-		return x.LastHash
-	}
-	return nil
-}
 
 type Leave struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1131,7 +1055,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_demes_proto_msgTypes[15]
+	mi := &file_demes_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1067,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[15]
+	mi := &file_demes_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1080,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{15}
+	return file_demes_proto_rawDescGZIP(), []int{14}
 }
 
 type Invite struct {
@@ -1171,7 +1095,7 @@ type Invite struct {
 
 func (x *Invite) Reset() {
 	*x = Invite{}
-	mi := &file_demes_proto_msgTypes[16]
+	mi := &file_demes_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1107,7 @@ func (x *Invite) String() string {
 func (*Invite) ProtoMessage() {}
 
 func (x *Invite) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[16]
+	mi := &file_demes_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1120,7 @@ func (x *Invite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invite.ProtoReflect.Descriptor instead.
 func (*Invite) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{16}
+	return file_demes_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Invite) GetInviteKey() []byte {
@@ -1236,7 +1160,7 @@ type Revoke struct {
 
 func (x *Revoke) Reset() {
 	*x = Revoke{}
-	mi := &file_demes_proto_msgTypes[17]
+	mi := &file_demes_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1172,7 @@ func (x *Revoke) String() string {
 func (*Revoke) ProtoMessage() {}
 
 func (x *Revoke) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[17]
+	mi := &file_demes_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1185,7 @@ func (x *Revoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoke.ProtoReflect.Descriptor instead.
 func (*Revoke) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{17}
+	return file_demes_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Revoke) GetInviteKey() []byte {
@@ -1281,7 +1205,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_demes_proto_msgTypes[18]
+	mi := &file_demes_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1217,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[18]
+	mi := &file_demes_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1230,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{18}
+	return file_demes_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Profile) GetName() string {
@@ -1323,6 +1247,220 @@ func (x *Profile) GetAddresses() []string {
 	return nil
 }
 
+// Role says what all devices of an account may do.
+type Role struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       []byte                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Role          uint32                 `protobuf:"varint,2,opt,name=role,proto3" json:"role,omitempty"` // 0 member, 1 admin
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Role) Reset() {
+	*x = Role{}
+	mi := &file_demes_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Role) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Role) ProtoMessage() {}
+
+func (x *Role) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Role.ProtoReflect.Descriptor instead.
+func (*Role) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Role) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *Role) GetRole() uint32 {
+	if x != nil {
+		return x.Role
+	}
+	return 0
+}
+
+// Settings are rules of the chat.
+type Settings struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	AdminsInvite     bool                   `protobuf:"varint,1,opt,name=admins_invite,json=adminsInvite,proto3" json:"admins_invite,omitempty"`               // only the founder and admins make invites
+	DisappearAfterMs int64                  `protobuf:"varint,2,opt,name=disappear_after_ms,json=disappearAfterMs,proto3" json:"disappear_after_ms,omitempty"` // messages are deleted so long after they settled; 0: never
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Settings) Reset() {
+	*x = Settings{}
+	mi := &file_demes_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Settings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Settings) ProtoMessage() {}
+
+func (x *Settings) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Settings.ProtoReflect.Descriptor instead.
+func (*Settings) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Settings) GetAdminsInvite() bool {
+	if x != nil {
+		return x.AdminsInvite
+	}
+	return false
+}
+
+func (x *Settings) GetDisappearAfterMs() int64 {
+	if x != nil {
+		return x.DisappearAfterMs
+	}
+	return 0
+}
+
+// Credential is the identity in an MLS credential: account, device and leaf
+// key, chained.
+type Credential struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cert          *DeviceCert            `protobuf:"bytes,1,opt,name=cert,proto3" json:"cert,omitempty"`
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // by the device over label ‖ chat ‖ leaf signature key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credential) Reset() {
+	*x = Credential{}
+	mi := &file_demes_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credential) ProtoMessage() {}
+
+func (x *Credential) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credential.ProtoReflect.Descriptor instead.
+func (*Credential) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Credential) GetCert() *DeviceCert {
+	if x != nil {
+		return x.Cert
+	}
+	return nil
+}
+
+func (x *Credential) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Voucher is the authenticated data of an external commit: the device says
+// itself that it comes back with these keys.
+type Voucher struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        []byte                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // over label ‖ chat ‖ epoch ‖ leaf signature key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Voucher) Reset() {
+	*x = Voucher{}
+	mi := &file_demes_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Voucher) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Voucher) ProtoMessage() {}
+
+func (x *Voucher) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Voucher.ProtoReflect.Descriptor instead.
+func (*Voucher) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Voucher) GetDevice() []byte {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+func (x *Voucher) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 type JoinRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Body            []byte                 `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"` // JoinBody
@@ -1334,7 +1472,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_demes_proto_msgTypes[19]
+	mi := &file_demes_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1484,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[19]
+	mi := &file_demes_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1497,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{19}
+	return file_demes_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *JoinRequest) GetBody() []byte {
@@ -1393,13 +1531,14 @@ type JoinBody struct {
 	Nonce          []byte                 `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	NotAfterMs     int64                  `protobuf:"varint,7,opt,name=not_after_ms,json=notAfterMs,proto3" json:"not_after_ms,omitempty"`
 	Addresses      []string               `protobuf:"bytes,8,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Replaces       []byte                 `protobuf:"bytes,9,opt,name=replaces,proto3" json:"replaces,omitempty"` // a device of the same account that this one takes the place of
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *JoinBody) Reset() {
 	*x = JoinBody{}
-	mi := &file_demes_proto_msgTypes[20]
+	mi := &file_demes_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1550,7 @@ func (x *JoinBody) String() string {
 func (*JoinBody) ProtoMessage() {}
 
 func (x *JoinBody) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[20]
+	mi := &file_demes_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1563,7 @@ func (x *JoinBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinBody.ProtoReflect.Descriptor instead.
 func (*JoinBody) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{20}
+	return file_demes_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JoinBody) GetChat() []byte {
@@ -1483,6 +1622,13 @@ func (x *JoinBody) GetAddresses() []string {
 	return nil
 }
 
+func (x *JoinBody) GetReplaces() []byte {
+	if x != nil {
+		return x.Replaces
+	}
+	return nil
+}
+
 type Message struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Salt          []byte                 `protobuf:"bytes,1,opt,name=salt,proto3" json:"salt,omitempty"`
@@ -1493,7 +1639,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_demes_proto_msgTypes[21]
+	mi := &file_demes_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1651,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[21]
+	mi := &file_demes_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1664,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{21}
+	return file_demes_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Message) GetSalt() []byte {
@@ -1539,13 +1685,14 @@ type MessageContent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	ReplyTo       *EventRef              `protobuf:"bytes,2,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	Amend         *Amend                 `protobuf:"bytes,3,opt,name=amend,proto3" json:"amend,omitempty"` // of an amend event
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MessageContent) Reset() {
 	*x = MessageContent{}
-	mi := &file_demes_proto_msgTypes[22]
+	mi := &file_demes_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1704,7 @@ func (x *MessageContent) String() string {
 func (*MessageContent) ProtoMessage() {}
 
 func (x *MessageContent) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[22]
+	mi := &file_demes_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1717,7 @@ func (x *MessageContent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageContent.ProtoReflect.Descriptor instead.
 func (*MessageContent) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{22}
+	return file_demes_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MessageContent) GetText() string {
@@ -1587,6 +1734,152 @@ func (x *MessageContent) GetReplyTo() *EventRef {
 	return nil
 }
 
+func (x *MessageContent) GetAmend() *Amend {
+	if x != nil {
+		return x.Amend
+	}
+	return nil
+}
+
+// Amend changes how something said before is shown.
+type Amend struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Target *EventRef              `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"` // a message; absent for a title
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*Amend_Edit
+	//	*Amend_Delete
+	//	*Amend_React
+	//	*Amend_Unreact
+	//	*Amend_Title
+	Kind          isAmend_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Amend) Reset() {
+	*x = Amend{}
+	mi := &file_demes_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Amend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Amend) ProtoMessage() {}
+
+func (x *Amend) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Amend.ProtoReflect.Descriptor instead.
+func (*Amend) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Amend) GetTarget() *EventRef {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *Amend) GetKind() isAmend_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Amend) GetEdit() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Amend_Edit); ok {
+			return x.Edit
+		}
+	}
+	return ""
+}
+
+func (x *Amend) GetDelete() bool {
+	if x != nil {
+		if x, ok := x.Kind.(*Amend_Delete); ok {
+			return x.Delete
+		}
+	}
+	return false
+}
+
+func (x *Amend) GetReact() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Amend_React); ok {
+			return x.React
+		}
+	}
+	return ""
+}
+
+func (x *Amend) GetUnreact() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Amend_Unreact); ok {
+			return x.Unreact
+		}
+	}
+	return ""
+}
+
+func (x *Amend) GetTitle() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Amend_Title); ok {
+			return x.Title
+		}
+	}
+	return ""
+}
+
+type isAmend_Kind interface {
+	isAmend_Kind()
+}
+
+type Amend_Edit struct {
+	Edit string `protobuf:"bytes,2,opt,name=edit,proto3,oneof"` // the new text; the author's only
+}
+
+type Amend_Delete struct {
+	Delete bool `protobuf:"varint,3,opt,name=delete,proto3,oneof"` // the author's, the founder's or an admin's
+}
+
+type Amend_React struct {
+	React string `protobuf:"bytes,4,opt,name=react,proto3,oneof"` // one emoji
+}
+
+type Amend_Unreact struct {
+	Unreact string `protobuf:"bytes,5,opt,name=unreact,proto3,oneof"`
+}
+
+type Amend_Title struct {
+	Title string `protobuf:"bytes,6,opt,name=title,proto3,oneof"` // of the chat; the founder's or an admin's
+}
+
+func (*Amend_Edit) isAmend_Kind() {}
+
+func (*Amend_Delete) isAmend_Kind() {}
+
+func (*Amend_React) isAmend_Kind() {}
+
+func (*Amend_Unreact) isAmend_Kind() {}
+
+func (*Amend_Title) isAmend_Kind() {}
+
 type EventRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        []byte                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -1597,7 +1890,7 @@ type EventRef struct {
 
 func (x *EventRef) Reset() {
 	*x = EventRef{}
-	mi := &file_demes_proto_msgTypes[23]
+	mi := &file_demes_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1902,7 @@ func (x *EventRef) String() string {
 func (*EventRef) ProtoMessage() {}
 
 func (x *EventRef) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[23]
+	mi := &file_demes_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1915,7 @@ func (x *EventRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRef.ProtoReflect.Descriptor instead.
 func (*EventRef) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{23}
+	return file_demes_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EventRef) GetDevice() []byte {
@@ -1656,7 +1949,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_demes_proto_msgTypes[24]
+	mi := &file_demes_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1961,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[24]
+	mi := &file_demes_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1974,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{24}
+	return file_demes_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Entry) GetGeneration() uint64 {
@@ -1757,7 +2050,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_demes_proto_msgTypes[25]
+	mi := &file_demes_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +2062,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[25]
+	mi := &file_demes_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +2075,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{25}
+	return file_demes_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Receipt) GetBody() []byte {
@@ -1817,7 +2110,7 @@ type ReceiptBody struct {
 
 func (x *ReceiptBody) Reset() {
 	*x = ReceiptBody{}
-	mi := &file_demes_proto_msgTypes[26]
+	mi := &file_demes_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1829,7 +2122,7 @@ func (x *ReceiptBody) String() string {
 func (*ReceiptBody) ProtoMessage() {}
 
 func (x *ReceiptBody) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[26]
+	mi := &file_demes_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1842,7 +2135,7 @@ func (x *ReceiptBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptBody.ProtoReflect.Descriptor instead.
 func (*ReceiptBody) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{26}
+	return file_demes_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReceiptBody) GetChat() []byte {
@@ -1875,7 +2168,7 @@ type FinalProof struct {
 
 func (x *FinalProof) Reset() {
 	*x = FinalProof{}
-	mi := &file_demes_proto_msgTypes[27]
+	mi := &file_demes_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2180,7 @@ func (x *FinalProof) String() string {
 func (*FinalProof) ProtoMessage() {}
 
 func (x *FinalProof) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[27]
+	mi := &file_demes_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2193,7 @@ func (x *FinalProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinalProof.ProtoReflect.Descriptor instead.
 func (*FinalProof) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{27}
+	return file_demes_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FinalProof) GetReceipts() []*Receipt {
@@ -1920,7 +2213,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_demes_proto_msgTypes[28]
+	mi := &file_demes_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2225,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[28]
+	mi := &file_demes_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2238,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{28}
+	return file_demes_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Ballot) GetRound() uint64 {
@@ -1976,7 +2269,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_demes_proto_msgTypes[29]
+	mi := &file_demes_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2281,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[29]
+	mi := &file_demes_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2294,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{29}
+	return file_demes_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Value) GetChat() []byte {
@@ -2050,7 +2343,7 @@ type Vote struct {
 
 func (x *Vote) Reset() {
 	*x = Vote{}
-	mi := &file_demes_proto_msgTypes[30]
+	mi := &file_demes_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2355,7 @@ func (x *Vote) String() string {
 func (*Vote) ProtoMessage() {}
 
 func (x *Vote) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[30]
+	mi := &file_demes_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2368,7 @@ func (x *Vote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vote.ProtoReflect.Descriptor instead.
 func (*Vote) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{30}
+	return file_demes_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Vote) GetBody() []byte {
@@ -2109,7 +2402,7 @@ type VoteBody struct {
 
 func (x *VoteBody) Reset() {
 	*x = VoteBody{}
-	mi := &file_demes_proto_msgTypes[31]
+	mi := &file_demes_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2121,7 +2414,7 @@ func (x *VoteBody) String() string {
 func (*VoteBody) ProtoMessage() {}
 
 func (x *VoteBody) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[31]
+	mi := &file_demes_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2134,7 +2427,7 @@ func (x *VoteBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoteBody.ProtoReflect.Descriptor instead.
 func (*VoteBody) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{31}
+	return file_demes_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *VoteBody) GetBallot() *Ballot {
@@ -2162,7 +2455,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_demes_proto_msgTypes[32]
+	mi := &file_demes_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2467,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[32]
+	mi := &file_demes_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2480,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{32}
+	return file_demes_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Certificate) GetValue() []byte {
@@ -2228,14 +2521,17 @@ type State struct {
 	Invites       []*InviteState         `protobuf:"bytes,18,rep,name=invites,proto3" json:"invites,omitempty"`
 	Plan          []*Rank                `protobuf:"bytes,19,rep,name=plan,proto3" json:"plan,omitempty"`
 	Electors      [][]byte               `protobuf:"bytes,20,rep,name=electors,proto3" json:"electors,omitempty"`
-	Slot          uint64                 `protobuf:"varint,21,opt,name=slot,proto3" json:"slot,omitempty"` // Raft index of the last entry consumed in this generation
+	Slot          uint64                 `protobuf:"varint,21,opt,name=slot,proto3" json:"slot,omitempty"`  // Raft index of the last entry consumed in this generation
+	Group         []byte                 `protobuf:"bytes,22,opt,name=group,proto3" json:"group,omitempty"` // the MLS group's public state without its tree, whose hash it has
+	Settings      *Settings              `protobuf:"bytes,23,opt,name=settings,proto3" json:"settings,omitempty"`
+	RefreshedMs   int64                  `protobuf:"varint,24,opt,name=refreshed_ms,json=refreshedMs,proto3" json:"refreshed_ms,omitempty"` // log time of the last commit that changed nobody
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_demes_proto_msgTypes[33]
+	mi := &file_demes_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2247,7 +2543,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[33]
+	mi := &file_demes_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2260,7 +2556,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{33}
+	return file_demes_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *State) GetChat() []byte {
@@ -2410,6 +2706,27 @@ func (x *State) GetSlot() uint64 {
 	return 0
 }
 
+func (x *State) GetGroup() []byte {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *State) GetSettings() *Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *State) GetRefreshedMs() int64 {
+	if x != nil {
+		return x.RefreshedMs
+	}
+	return 0
+}
+
 type MemberState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        []byte                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -2422,13 +2739,15 @@ type MemberState struct {
 	LastHash      []byte                 `protobuf:"bytes,8,opt,name=last_hash,json=lastHash,proto3" json:"last_hash,omitempty"`
 	Leaving       bool                   `protobuf:"varint,9,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	Addresses     []string               `protobuf:"bytes,10,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	RejoinedMs    int64                  `protobuf:"varint,11,opt,name=rejoined_ms,json=rejoinedMs,proto3" json:"rejoined_ms,omitempty"` // log time of its last external commit; 0: none
+	History       bool                   `protobuf:"varint,12,opt,name=history,proto3" json:"history,omitempty"`                         // its invite shared what was said before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberState) Reset() {
 	*x = MemberState{}
-	mi := &file_demes_proto_msgTypes[34]
+	mi := &file_demes_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2759,7 @@ func (x *MemberState) String() string {
 func (*MemberState) ProtoMessage() {}
 
 func (x *MemberState) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[34]
+	mi := &file_demes_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2772,7 @@ func (x *MemberState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberState.ProtoReflect.Descriptor instead.
 func (*MemberState) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{34}
+	return file_demes_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MemberState) GetDevice() []byte {
@@ -2526,6 +2845,20 @@ func (x *MemberState) GetAddresses() []string {
 	return nil
 }
 
+func (x *MemberState) GetRejoinedMs() int64 {
+	if x != nil {
+		return x.RejoinedMs
+	}
+	return 0
+}
+
+func (x *MemberState) GetHistory() bool {
+	if x != nil {
+		return x.History
+	}
+	return false
+}
+
 // GoneState remembers a device that is no member any more.
 type GoneState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2533,14 +2866,15 @@ type GoneState struct {
 	LastSeq       uint64                 `protobuf:"varint,2,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
 	LastHash      []byte                 `protobuf:"bytes,3,opt,name=last_hash,json=lastHash,proto3" json:"last_hash,omitempty"`
 	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	Index         uint64                 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"` // where it went
+	Index         uint64                 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"`     // where it went
+	Revoked       bool                   `protobuf:"varint,6,opt,name=revoked,proto3" json:"revoked,omitempty"` // its own person took it out, or put another in its place
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GoneState) Reset() {
 	*x = GoneState{}
-	mi := &file_demes_proto_msgTypes[35]
+	mi := &file_demes_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2886,7 @@ func (x *GoneState) String() string {
 func (*GoneState) ProtoMessage() {}
 
 func (x *GoneState) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[35]
+	mi := &file_demes_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2899,7 @@ func (x *GoneState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoneState.ProtoReflect.Descriptor instead.
 func (*GoneState) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{35}
+	return file_demes_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GoneState) GetDevice() []byte {
@@ -2603,6 +2937,13 @@ func (x *GoneState) GetIndex() uint64 {
 	return 0
 }
 
+func (x *GoneState) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
 type InviteState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InviteKey     []byte                 `protobuf:"bytes,1,opt,name=invite_key,json=inviteKey,proto3" json:"invite_key,omitempty"`
@@ -2616,7 +2957,7 @@ type InviteState struct {
 
 func (x *InviteState) Reset() {
 	*x = InviteState{}
-	mi := &file_demes_proto_msgTypes[36]
+	mi := &file_demes_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +2969,7 @@ func (x *InviteState) String() string {
 func (*InviteState) ProtoMessage() {}
 
 func (x *InviteState) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[36]
+	mi := &file_demes_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +2982,7 @@ func (x *InviteState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteState.ProtoReflect.Descriptor instead.
 func (*InviteState) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{36}
+	return file_demes_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *InviteState) GetInviteKey() []byte {
@@ -2686,13 +3027,15 @@ type Base struct {
 	Proof         *FinalProof            `protobuf:"bytes,2,opt,name=proof,proto3" json:"proof,omitempty"`
 	Certificates  []*Certificate         `protobuf:"bytes,3,rep,name=certificates,proto3" json:"certificates,omitempty"`
 	Found         *Event                 `protobuf:"bytes,4,opt,name=found,proto3" json:"found,omitempty"`
+	Tree          []byte                 `protobuf:"bytes,5,opt,name=tree,proto3" json:"tree,omitempty"`       // of the MLS group in state
+	Welcome       []byte                 `protobuf:"bytes,6,opt,name=welcome,proto3" json:"welcome,omitempty"` // into the epoch of state; empty: the joiner comes in by an external commit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Base) Reset() {
 	*x = Base{}
-	mi := &file_demes_proto_msgTypes[37]
+	mi := &file_demes_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2704,7 +3047,7 @@ func (x *Base) String() string {
 func (*Base) ProtoMessage() {}
 
 func (x *Base) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[37]
+	mi := &file_demes_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2717,7 +3060,7 @@ func (x *Base) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Base.ProtoReflect.Descriptor instead.
 func (*Base) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{37}
+	return file_demes_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Base) GetState() *State {
@@ -2748,6 +3091,20 @@ func (x *Base) GetFound() *Event {
 	return nil
 }
 
+func (x *Base) GetTree() []byte {
+	if x != nil {
+		return x.Tree
+	}
+	return nil
+}
+
+func (x *Base) GetWelcome() []byte {
+	if x != nil {
+		return x.Welcome
+	}
+	return nil
+}
+
 type Frame struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Chat       []byte                 `protobuf:"bytes,1,opt,name=chat,proto3" json:"chat,omitempty"`
@@ -2772,6 +3129,12 @@ type Frame struct {
 	//	*Frame_Marks
 	//	*Frame_Appended
 	//	*Frame_HandoverAsk
+	//	*Frame_KeysAsk
+	//	*Frame_KeysInfo
+	//	*Frame_Rejoin
+	//	*Frame_Judge
+	//	*Frame_RevealAsk
+	//	*Frame_Revealed
 	Kind          isFrame_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2779,7 +3142,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_demes_proto_msgTypes[38]
+	mi := &file_demes_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +3154,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[38]
+	mi := &file_demes_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +3167,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{38}
+	return file_demes_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Frame) GetChat() []byte {
@@ -2990,6 +3353,60 @@ func (x *Frame) GetHandoverAsk() *HandoverAsk {
 	return nil
 }
 
+func (x *Frame) GetKeysAsk() *KeysAsk {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_KeysAsk); ok {
+			return x.KeysAsk
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetKeysInfo() *KeysInfo {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_KeysInfo); ok {
+			return x.KeysInfo
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetRejoin() *Rejoin {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Rejoin); ok {
+			return x.Rejoin
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetJudge() *Judge {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Judge); ok {
+			return x.Judge
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetRevealAsk() *RevealAsk {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_RevealAsk); ok {
+			return x.RevealAsk
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetRevealed() *Revealed {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Revealed); ok {
+			return x.Revealed
+		}
+	}
+	return nil
+}
+
 type isFrame_Kind interface {
 	isFrame_Kind()
 }
@@ -3066,6 +3483,30 @@ type Frame_HandoverAsk struct {
 	HandoverAsk *HandoverAsk `protobuf:"bytes,20,opt,name=handover_ask,json=handoverAsk,proto3,oneof"` // a member asks the host to move
 }
 
+type Frame_KeysAsk struct {
+	KeysAsk *KeysAsk `protobuf:"bytes,21,opt,name=keys_ask,json=keysAsk,proto3,oneof"`
+}
+
+type Frame_KeysInfo struct {
+	KeysInfo *KeysInfo `protobuf:"bytes,22,opt,name=keys_info,json=keysInfo,proto3,oneof"`
+}
+
+type Frame_Rejoin struct {
+	Rejoin *Rejoin `protobuf:"bytes,23,opt,name=rejoin,proto3,oneof"`
+}
+
+type Frame_Judge struct {
+	Judge *Judge `protobuf:"bytes,24,opt,name=judge,proto3,oneof"`
+}
+
+type Frame_RevealAsk struct {
+	RevealAsk *RevealAsk `protobuf:"bytes,25,opt,name=reveal_ask,json=revealAsk,proto3,oneof"`
+}
+
+type Frame_Revealed struct {
+	Revealed *Revealed `protobuf:"bytes,26,opt,name=revealed,proto3,oneof"`
+}
+
 func (*Frame_Raft) isFrame_Kind() {}
 
 func (*Frame_Events) isFrame_Kind() {}
@@ -3102,6 +3543,395 @@ func (*Frame_Appended) isFrame_Kind() {}
 
 func (*Frame_HandoverAsk) isFrame_Kind() {}
 
+func (*Frame_KeysAsk) isFrame_Kind() {}
+
+func (*Frame_KeysInfo) isFrame_Kind() {}
+
+func (*Frame_Rejoin) isFrame_Kind() {}
+
+func (*Frame_Judge) isFrame_Kind() {}
+
+func (*Frame_RevealAsk) isFrame_Kind() {}
+
+func (*Frame_Revealed) isFrame_Kind() {}
+
+// KeysAsk asks for what an external commit needs.
+type KeysAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysAsk) Reset() {
+	*x = KeysAsk{}
+	mi := &file_demes_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysAsk) ProtoMessage() {}
+
+func (x *KeysAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysAsk.ProtoReflect.Descriptor instead.
+func (*KeysAsk) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *KeysAsk) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+type KeysInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	GroupInfo     []byte                 `protobuf:"bytes,2,opt,name=group_info,json=groupInfo,proto3" json:"group_info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysInfo) Reset() {
+	*x = KeysInfo{}
+	mi := &file_demes_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysInfo) ProtoMessage() {}
+
+func (x *KeysInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysInfo.ProtoReflect.Descriptor instead.
+func (*KeysInfo) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *KeysInfo) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *KeysInfo) GetGroupInfo() []byte {
+	if x != nil {
+		return x.GroupInfo
+	}
+	return nil
+}
+
+// Rejoin is an external commit that the receiver is asked to put into its log.
+type Rejoin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Mls           []byte                 `protobuf:"bytes,2,opt,name=mls,proto3" json:"mls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rejoin) Reset() {
+	*x = Rejoin{}
+	mi := &file_demes_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rejoin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rejoin) ProtoMessage() {}
+
+func (x *Rejoin) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rejoin.ProtoReflect.Descriptor instead.
+func (*Rejoin) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Rejoin) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Rejoin) GetMls() []byte {
+	if x != nil {
+		return x.Mls
+	}
+	return nil
+}
+
+// Judge says whether the sender could process a commit that is not settled.
+type Judge struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Event         []byte                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"` // its hash
+	Good          bool                   `protobuf:"varint,2,opt,name=good,proto3" json:"good,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Judge) Reset() {
+	*x = Judge{}
+	mi := &file_demes_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Judge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Judge) ProtoMessage() {}
+
+func (x *Judge) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Judge.ProtoReflect.Descriptor instead.
+func (*Judge) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Judge) GetEvent() []byte {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *Judge) GetGood() bool {
+	if x != nil {
+		return x.Good
+	}
+	return false
+}
+
+// RevealAsk asks for contents that the asker has no keys for any more.
+type RevealAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"` // index
+	To            uint64                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevealAsk) Reset() {
+	*x = RevealAsk{}
+	mi := &file_demes_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevealAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevealAsk) ProtoMessage() {}
+
+func (x *RevealAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevealAsk.ProtoReflect.Descriptor instead.
+func (*RevealAsk) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *RevealAsk) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *RevealAsk) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+type Revealed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint64                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"` // the answer is about all of from to to
+	Contents      []*Content             `protobuf:"bytes,3,rep,name=contents,proto3" json:"contents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revealed) Reset() {
+	*x = Revealed{}
+	mi := &file_demes_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revealed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revealed) ProtoMessage() {}
+
+func (x *Revealed) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revealed.ProtoReflect.Descriptor instead.
+func (*Revealed) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Revealed) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Revealed) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *Revealed) GetContents() []*Content {
+	if x != nil {
+		return x.Contents
+	}
+	return nil
+}
+
+// Content is what was said in an event; content_commit in its body proves it.
+type Content struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        []byte                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	Plain         []byte                 `protobuf:"bytes,3,opt,name=plain,proto3" json:"plain,omitempty"` // Message
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Content) Reset() {
+	*x = Content{}
+	mi := &file_demes_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Content) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Content) ProtoMessage() {}
+
+func (x *Content) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Content.ProtoReflect.Descriptor instead.
+func (*Content) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Content) GetDevice() []byte {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+func (x *Content) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Content) GetPlain() []byte {
+	if x != nil {
+		return x.Plain
+	}
+	return nil
+}
+
 // Raft carries one message of the council's Raft group; a vote that the leader
 // asked for carries its signed hand-over note.
 type Raft struct {
@@ -3114,7 +3944,7 @@ type Raft struct {
 
 func (x *Raft) Reset() {
 	*x = Raft{}
-	mi := &file_demes_proto_msgTypes[39]
+	mi := &file_demes_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3126,7 +3956,7 @@ func (x *Raft) String() string {
 func (*Raft) ProtoMessage() {}
 
 func (x *Raft) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[39]
+	mi := &file_demes_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3139,7 +3969,7 @@ func (x *Raft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Raft.ProtoReflect.Descriptor instead.
 func (*Raft) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{39}
+	return file_demes_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Raft) GetMessage() []byte {
@@ -3165,7 +3995,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_demes_proto_msgTypes[40]
+	mi := &file_demes_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3177,7 +4007,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[40]
+	mi := &file_demes_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3190,7 +4020,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{40}
+	return file_demes_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Events) GetEvents() []*Event {
@@ -3211,7 +4041,7 @@ type Appended struct {
 
 func (x *Appended) Reset() {
 	*x = Appended{}
-	mi := &file_demes_proto_msgTypes[41]
+	mi := &file_demes_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3223,7 +4053,7 @@ func (x *Appended) String() string {
 func (*Appended) ProtoMessage() {}
 
 func (x *Appended) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[41]
+	mi := &file_demes_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3236,7 +4066,7 @@ func (x *Appended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Appended.ProtoReflect.Descriptor instead.
 func (*Appended) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{41}
+	return file_demes_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Appended) GetMarks() []*Mark {
@@ -3261,7 +4091,7 @@ type Settled struct {
 
 func (x *Settled) Reset() {
 	*x = Settled{}
-	mi := &file_demes_proto_msgTypes[42]
+	mi := &file_demes_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3273,7 +4103,7 @@ func (x *Settled) String() string {
 func (*Settled) ProtoMessage() {}
 
 func (x *Settled) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[42]
+	mi := &file_demes_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3286,7 +4116,7 @@ func (x *Settled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settled.ProtoReflect.Descriptor instead.
 func (*Settled) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{42}
+	return file_demes_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Settled) GetTerm() uint64 {
@@ -3357,7 +4187,7 @@ type SettledEntry struct {
 
 func (x *SettledEntry) Reset() {
 	*x = SettledEntry{}
-	mi := &file_demes_proto_msgTypes[43]
+	mi := &file_demes_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +4199,7 @@ func (x *SettledEntry) String() string {
 func (*SettledEntry) ProtoMessage() {}
 
 func (x *SettledEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[43]
+	mi := &file_demes_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +4212,7 @@ func (x *SettledEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledEntry.ProtoReflect.Descriptor instead.
 func (*SettledEntry) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{43}
+	return file_demes_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SettledEntry) GetTerm() uint64 {
@@ -3483,7 +4313,7 @@ type Have struct {
 
 func (x *Have) Reset() {
 	*x = Have{}
-	mi := &file_demes_proto_msgTypes[44]
+	mi := &file_demes_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3495,7 +4325,7 @@ func (x *Have) String() string {
 func (*Have) ProtoMessage() {}
 
 func (x *Have) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[44]
+	mi := &file_demes_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3508,7 +4338,7 @@ func (x *Have) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Have.ProtoReflect.Descriptor instead.
 func (*Have) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{44}
+	return file_demes_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Have) GetHead() *Head {
@@ -3563,7 +4393,7 @@ type Fetch struct {
 
 func (x *Fetch) Reset() {
 	*x = Fetch{}
-	mi := &file_demes_proto_msgTypes[45]
+	mi := &file_demes_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3575,7 +4405,7 @@ func (x *Fetch) String() string {
 func (*Fetch) ProtoMessage() {}
 
 func (x *Fetch) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[45]
+	mi := &file_demes_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3588,7 +4418,7 @@ func (x *Fetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
 func (*Fetch) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{45}
+	return file_demes_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Fetch) GetFrom() uint64 {
@@ -3616,7 +4446,7 @@ type Suspicion struct {
 
 func (x *Suspicion) Reset() {
 	*x = Suspicion{}
-	mi := &file_demes_proto_msgTypes[46]
+	mi := &file_demes_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3628,7 +4458,7 @@ func (x *Suspicion) String() string {
 func (*Suspicion) ProtoMessage() {}
 
 func (x *Suspicion) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[46]
+	mi := &file_demes_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3641,7 +4471,7 @@ func (x *Suspicion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspicion.ProtoReflect.Descriptor instead.
 func (*Suspicion) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{46}
+	return file_demes_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Suspicion) GetTerm() uint64 {
@@ -3682,7 +4512,7 @@ type Convene struct {
 
 func (x *Convene) Reset() {
 	*x = Convene{}
-	mi := &file_demes_proto_msgTypes[47]
+	mi := &file_demes_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3694,7 +4524,7 @@ func (x *Convene) String() string {
 func (*Convene) ProtoMessage() {}
 
 func (x *Convene) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[47]
+	mi := &file_demes_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3707,7 +4537,7 @@ func (x *Convene) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Convene.ProtoReflect.Descriptor instead.
 func (*Convene) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{47}
+	return file_demes_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Convene) GetKind() isConvene_Kind {
@@ -3820,7 +4650,7 @@ type Prepare struct {
 
 func (x *Prepare) Reset() {
 	*x = Prepare{}
-	mi := &file_demes_proto_msgTypes[48]
+	mi := &file_demes_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3832,7 +4662,7 @@ func (x *Prepare) String() string {
 func (*Prepare) ProtoMessage() {}
 
 func (x *Prepare) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[48]
+	mi := &file_demes_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3845,7 +4675,7 @@ func (x *Prepare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prepare.ProtoReflect.Descriptor instead.
 func (*Prepare) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{48}
+	return file_demes_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Prepare) GetBallot() *Ballot {
@@ -3868,7 +4698,7 @@ type Promise struct {
 
 func (x *Promise) Reset() {
 	*x = Promise{}
-	mi := &file_demes_proto_msgTypes[49]
+	mi := &file_demes_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3880,7 +4710,7 @@ func (x *Promise) String() string {
 func (*Promise) ProtoMessage() {}
 
 func (x *Promise) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[49]
+	mi := &file_demes_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3893,7 +4723,7 @@ func (x *Promise) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Promise.ProtoReflect.Descriptor instead.
 func (*Promise) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{49}
+	return file_demes_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Promise) GetBallot() *Ballot {
@@ -3941,7 +4771,7 @@ type Accept struct {
 
 func (x *Accept) Reset() {
 	*x = Accept{}
-	mi := &file_demes_proto_msgTypes[50]
+	mi := &file_demes_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3953,7 +4783,7 @@ func (x *Accept) String() string {
 func (*Accept) ProtoMessage() {}
 
 func (x *Accept) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[50]
+	mi := &file_demes_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3966,7 +4796,7 @@ func (x *Accept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accept.ProtoReflect.Descriptor instead.
 func (*Accept) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{50}
+	return file_demes_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Accept) GetBallot() *Ballot {
@@ -3994,7 +4824,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_demes_proto_msgTypes[51]
+	mi := &file_demes_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +4836,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[51]
+	mi := &file_demes_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +4849,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{51}
+	return file_demes_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Refusal) GetBallot() *Ballot {
@@ -4052,7 +4882,7 @@ type Chain struct {
 
 func (x *Chain) Reset() {
 	*x = Chain{}
-	mi := &file_demes_proto_msgTypes[52]
+	mi := &file_demes_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4064,7 +4894,7 @@ func (x *Chain) String() string {
 func (*Chain) ProtoMessage() {}
 
 func (x *Chain) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[52]
+	mi := &file_demes_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4077,7 +4907,7 @@ func (x *Chain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chain.ProtoReflect.Descriptor instead.
 func (*Chain) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{52}
+	return file_demes_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Chain) GetCertificates() []*Certificate {
@@ -4096,7 +4926,7 @@ type Latency struct {
 
 func (x *Latency) Reset() {
 	*x = Latency{}
-	mi := &file_demes_proto_msgTypes[53]
+	mi := &file_demes_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4108,7 +4938,7 @@ func (x *Latency) String() string {
 func (*Latency) ProtoMessage() {}
 
 func (x *Latency) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[53]
+	mi := &file_demes_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4121,7 +4951,7 @@ func (x *Latency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Latency.ProtoReflect.Descriptor instead.
 func (*Latency) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{53}
+	return file_demes_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Latency) GetReports() []*Report {
@@ -4146,7 +4976,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_demes_proto_msgTypes[54]
+	mi := &file_demes_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4158,7 +4988,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[54]
+	mi := &file_demes_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4171,7 +5001,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{54}
+	return file_demes_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Report) GetFrom() []byte {
@@ -4237,7 +5067,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_demes_proto_msgTypes[55]
+	mi := &file_demes_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4249,7 +5079,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[55]
+	mi := &file_demes_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4262,7 +5092,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{55}
+	return file_demes_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Status) GetTerm() uint64 {
@@ -4311,7 +5141,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_demes_proto_msgTypes[56]
+	mi := &file_demes_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4323,7 +5153,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[56]
+	mi := &file_demes_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4336,7 +5166,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{56}
+	return file_demes_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Held) GetDevice() []byte {
@@ -4374,7 +5204,7 @@ type Marks struct {
 
 func (x *Marks) Reset() {
 	*x = Marks{}
-	mi := &file_demes_proto_msgTypes[57]
+	mi := &file_demes_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +5216,7 @@ func (x *Marks) String() string {
 func (*Marks) ProtoMessage() {}
 
 func (x *Marks) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[57]
+	mi := &file_demes_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +5229,7 @@ func (x *Marks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Marks.ProtoReflect.Descriptor instead.
 func (*Marks) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{57}
+	return file_demes_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Marks) GetHeld() uint64 {
@@ -4438,7 +5268,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_demes_proto_msgTypes[58]
+	mi := &file_demes_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4450,7 +5280,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[58]
+	mi := &file_demes_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4463,7 +5293,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{58}
+	return file_demes_proto_rawDescGZIP(), []int{69}
 }
 
 type Handover struct {
@@ -4477,7 +5307,7 @@ type Handover struct {
 
 func (x *Handover) Reset() {
 	*x = Handover{}
-	mi := &file_demes_proto_msgTypes[59]
+	mi := &file_demes_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4489,7 +5319,7 @@ func (x *Handover) String() string {
 func (*Handover) ProtoMessage() {}
 
 func (x *Handover) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[59]
+	mi := &file_demes_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4502,7 +5332,7 @@ func (x *Handover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handover.ProtoReflect.Descriptor instead.
 func (*Handover) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{59}
+	return file_demes_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Handover) GetBody() []byte {
@@ -4538,7 +5368,7 @@ type HandoverBody struct {
 
 func (x *HandoverBody) Reset() {
 	*x = HandoverBody{}
-	mi := &file_demes_proto_msgTypes[60]
+	mi := &file_demes_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4550,7 +5380,7 @@ func (x *HandoverBody) String() string {
 func (*HandoverBody) ProtoMessage() {}
 
 func (x *HandoverBody) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[60]
+	mi := &file_demes_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4563,7 +5393,7 @@ func (x *HandoverBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverBody.ProtoReflect.Descriptor instead.
 func (*HandoverBody) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{60}
+	return file_demes_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *HandoverBody) GetChat() []byte {
@@ -4602,7 +5432,7 @@ type Typing struct {
 
 func (x *Typing) Reset() {
 	*x = Typing{}
-	mi := &file_demes_proto_msgTypes[61]
+	mi := &file_demes_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4614,7 +5444,7 @@ func (x *Typing) String() string {
 func (*Typing) ProtoMessage() {}
 
 func (x *Typing) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[61]
+	mi := &file_demes_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4627,7 +5457,7 @@ func (x *Typing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Typing.ProtoReflect.Descriptor instead.
 func (*Typing) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{61}
+	return file_demes_proto_rawDescGZIP(), []int{72}
 }
 
 // HandoverAsk names who should be host; nobody means the next in line.
@@ -4640,7 +5470,7 @@ type HandoverAsk struct {
 
 func (x *HandoverAsk) Reset() {
 	*x = HandoverAsk{}
-	mi := &file_demes_proto_msgTypes[62]
+	mi := &file_demes_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4652,7 +5482,7 @@ func (x *HandoverAsk) String() string {
 func (*HandoverAsk) ProtoMessage() {}
 
 func (x *HandoverAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[62]
+	mi := &file_demes_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4665,7 +5495,7 @@ func (x *HandoverAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverAsk.ProtoReflect.Descriptor instead.
 func (*HandoverAsk) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{62}
+	return file_demes_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *HandoverAsk) GetTo() []byte {
@@ -4691,7 +5521,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_demes_proto_msgTypes[63]
+	mi := &file_demes_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4703,7 +5533,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[63]
+	mi := &file_demes_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4716,7 +5546,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{63}
+	return file_demes_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Beat) GetSeq() uint64 {
@@ -4772,7 +5602,7 @@ type Hosting struct {
 
 func (x *Hosting) Reset() {
 	*x = Hosting{}
-	mi := &file_demes_proto_msgTypes[64]
+	mi := &file_demes_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4784,7 +5614,7 @@ func (x *Hosting) String() string {
 func (*Hosting) ProtoMessage() {}
 
 func (x *Hosting) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[64]
+	mi := &file_demes_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4797,7 +5627,7 @@ func (x *Hosting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hosting.ProtoReflect.Descriptor instead.
 func (*Hosting) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{64}
+	return file_demes_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Hosting) GetChat() []byte {
@@ -4825,13 +5655,14 @@ func (x *Hosting) GetTerm() uint64 {
 type JoinAsk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       *JoinRequest           `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	KeyPackage    []byte                 `protobuf:"bytes,2,opt,name=key_package,json=keyPackage,proto3" json:"key_package,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinAsk) Reset() {
 	*x = JoinAsk{}
-	mi := &file_demes_proto_msgTypes[65]
+	mi := &file_demes_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4843,7 +5674,7 @@ func (x *JoinAsk) String() string {
 func (*JoinAsk) ProtoMessage() {}
 
 func (x *JoinAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[65]
+	mi := &file_demes_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4856,12 +5687,19 @@ func (x *JoinAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinAsk.ProtoReflect.Descriptor instead.
 func (*JoinAsk) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{65}
+	return file_demes_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *JoinAsk) GetRequest() *JoinRequest {
 	if x != nil {
 		return x.Request
+	}
+	return nil
+}
+
+func (x *JoinAsk) GetKeyPackage() []byte {
+	if x != nil {
+		return x.KeyPackage
 	}
 	return nil
 }
@@ -4883,7 +5721,7 @@ type JoinAnswer struct {
 
 func (x *JoinAnswer) Reset() {
 	*x = JoinAnswer{}
-	mi := &file_demes_proto_msgTypes[66]
+	mi := &file_demes_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4895,7 +5733,7 @@ func (x *JoinAnswer) String() string {
 func (*JoinAnswer) ProtoMessage() {}
 
 func (x *JoinAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[66]
+	mi := &file_demes_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4908,7 +5746,7 @@ func (x *JoinAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinAnswer.ProtoReflect.Descriptor instead.
 func (*JoinAnswer) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{66}
+	return file_demes_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *JoinAnswer) GetState() JoinAnswer_State {
@@ -4977,7 +5815,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_demes_proto_msgTypes[67]
+	mi := &file_demes_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4989,7 +5827,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[67]
+	mi := &file_demes_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5002,7 +5840,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{67}
+	return file_demes_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Contact) GetDevice() []byte {
@@ -5033,7 +5871,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_demes_proto_msgTypes[68]
+	mi := &file_demes_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5045,7 +5883,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[68]
+	mi := &file_demes_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5058,7 +5896,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{68}
+	return file_demes_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Link) GetChat() []byte {
@@ -5167,21 +6005,16 @@ const file_demes_proto_rawDesc = "" +
 	"\x05nonce\x18\x06 \x01(\fR\x05nonce\x12\x10\n" +
 	"\x03mls\x18\a \x01(\fR\x03mls\x12\x1c\n" +
 	"\taddresses\x18\b \x03(\tR\taddresses\"\a\n" +
-	"\x05Start\"\\\n" +
+	"\x05Start\"v\n" +
 	"\x06Commit\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12*\n" +
 	"\achanges\x18\x02 \x03(\v2\x10.demes.v1.ChangeR\achanges\x12\x10\n" +
-	"\x03mls\x18\x03 \x01(\fR\x03mls\"\x84\x01\n" +
+	"\x03mls\x18\x03 \x01(\fR\x03mls\x12\x18\n" +
+	"\awelcome\x18\x04 \x01(\fR\awelcome\"U\n" +
 	"\x06Change\x12)\n" +
 	"\x03add\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestH\x00R\x03add\x12\x18\n" +
-	"\x06remove\x18\x02 \x01(\fH\x00R\x06remove\x12-\n" +
-	"\areplace\x18\x03 \x01(\v2\x11.demes.v1.ReplaceH\x00R\areplaceB\x06\n" +
-	"\x04kind\"\x84\x01\n" +
-	"\aReplace\x12)\n" +
-	"\x04join\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestR\x04join\x12\x16\n" +
-	"\x06device\x18\x02 \x01(\fR\x06device\x12\x19\n" +
-	"\blast_seq\x18\x03 \x01(\x04R\alastSeq\x12\x1b\n" +
-	"\tlast_hash\x18\x04 \x01(\fR\blastHash\"\a\n" +
+	"\x06remove\x18\x02 \x01(\fH\x00R\x06removeB\x06\n" +
+	"\x04kind\"\a\n" +
 	"\x05Leave\"w\n" +
 	"\x06Invite\x12\x1d\n" +
 	"\n" +
@@ -5195,11 +6028,24 @@ const file_demes_proto_rawDesc = "" +
 	"invite_key\x18\x01 \x01(\fR\tinviteKey\";\n" +
 	"\aProfile\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
-	"\taddresses\x18\x02 \x03(\tR\taddresses\"w\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"4\n" +
+	"\x04Role\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\rR\x04role\"]\n" +
+	"\bSettings\x12#\n" +
+	"\radmins_invite\x18\x01 \x01(\bR\fadminsInvite\x12,\n" +
+	"\x12disappear_after_ms\x18\x02 \x01(\x03R\x10disappearAfterMs\"T\n" +
+	"\n" +
+	"Credential\x12(\n" +
+	"\x04cert\x18\x01 \x01(\v2\x14.demes.v1.DeviceCertR\x04cert\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"?\n" +
+	"\aVoucher\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\fR\x06device\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"w\n" +
 	"\vJoinRequest\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12)\n" +
 	"\x10device_signature\x18\x02 \x01(\fR\x0fdeviceSignature\x12)\n" +
-	"\x10invite_signature\x18\x03 \x01(\fR\x0finviteSignature\"\xfb\x01\n" +
+	"\x10invite_signature\x18\x03 \x01(\fR\x0finviteSignature\"\x97\x02\n" +
 	"\bJoinBody\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\fR\x04chat\x12\x1d\n" +
 	"\n" +
@@ -5210,13 +6056,23 @@ const file_demes_proto_rawDesc = "" +
 	"\x05nonce\x18\x06 \x01(\fR\x05nonce\x12 \n" +
 	"\fnot_after_ms\x18\a \x01(\x03R\n" +
 	"notAfterMs\x12\x1c\n" +
-	"\taddresses\x18\b \x03(\tR\taddresses\"7\n" +
+	"\taddresses\x18\b \x03(\tR\taddresses\x12\x1a\n" +
+	"\breplaces\x18\t \x01(\fR\breplaces\"7\n" +
 	"\aMessage\x12\x12\n" +
 	"\x04salt\x18\x01 \x01(\fR\x04salt\x12\x18\n" +
-	"\acontent\x18\x02 \x01(\fR\acontent\"S\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"z\n" +
 	"\x0eMessageContent\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12-\n" +
-	"\breply_to\x18\x02 \x01(\v2\x12.demes.v1.EventRefR\areplyTo\"4\n" +
+	"\breply_to\x18\x02 \x01(\v2\x12.demes.v1.EventRefR\areplyTo\x12%\n" +
+	"\x05amend\x18\x03 \x01(\v2\x0f.demes.v1.AmendR\x05amend\"\xb7\x01\n" +
+	"\x05Amend\x12*\n" +
+	"\x06target\x18\x01 \x01(\v2\x12.demes.v1.EventRefR\x06target\x12\x14\n" +
+	"\x04edit\x18\x02 \x01(\tH\x00R\x04edit\x12\x18\n" +
+	"\x06delete\x18\x03 \x01(\bH\x00R\x06delete\x12\x16\n" +
+	"\x05react\x18\x04 \x01(\tH\x00R\x05react\x12\x1a\n" +
+	"\aunreact\x18\x05 \x01(\tH\x00R\aunreact\x12\x16\n" +
+	"\x05title\x18\x06 \x01(\tH\x00R\x05titleB\x06\n" +
+	"\x04kind\"4\n" +
 	"\bEventRef\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xaf\x01\n" +
@@ -5259,7 +6115,7 @@ const file_demes_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"I\n" +
 	"\vCertificate\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12$\n" +
-	"\x05votes\x18\x02 \x03(\v2\x0e.demes.v1.VoteR\x05votes\"\xc1\x04\n" +
+	"\x05votes\x18\x02 \x03(\v2\x0e.demes.v1.VoteR\x05votes\"\xaa\x05\n" +
 	"\x05State\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\fR\x04chat\x12\x16\n" +
 	"\x06format\x18\x02 \x01(\rR\x06format\x12\x14\n" +
@@ -5284,7 +6140,10 @@ const file_demes_proto_rawDesc = "" +
 	"\ainvites\x18\x12 \x03(\v2\x15.demes.v1.InviteStateR\ainvites\x12\"\n" +
 	"\x04plan\x18\x13 \x03(\v2\x0e.demes.v1.RankR\x04plan\x12\x1a\n" +
 	"\belectors\x18\x14 \x03(\fR\belectors\x12\x12\n" +
-	"\x04slot\x18\x15 \x01(\x04R\x04slot\"\xa3\x02\n" +
+	"\x04slot\x18\x15 \x01(\x04R\x04slot\x12\x14\n" +
+	"\x05group\x18\x16 \x01(\fR\x05group\x12.\n" +
+	"\bsettings\x18\x17 \x01(\v2\x12.demes.v1.SettingsR\bsettings\x12!\n" +
+	"\frefreshed_ms\x18\x18 \x01(\x03R\vrefreshedMs\"\xde\x02\n" +
 	"\vMemberState\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12(\n" +
 	"\x04cert\x18\x02 \x01(\v2\x14.demes.v1.DeviceCertR\x04cert\x12\x12\n" +
@@ -5297,13 +6156,17 @@ const file_demes_proto_rawDesc = "" +
 	"\tlast_hash\x18\b \x01(\fR\blastHash\x12\x18\n" +
 	"\aleaving\x18\t \x01(\bR\aleaving\x12\x1c\n" +
 	"\taddresses\x18\n" +
-	" \x03(\tR\taddresses\"\x85\x01\n" +
+	" \x03(\tR\taddresses\x12\x1f\n" +
+	"\vrejoined_ms\x18\v \x01(\x03R\n" +
+	"rejoinedMs\x12\x18\n" +
+	"\ahistory\x18\f \x01(\bR\ahistory\"\x9f\x01\n" +
 	"\tGoneState\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x19\n" +
 	"\blast_seq\x18\x02 \x01(\x04R\alastSeq\x12\x1b\n" +
 	"\tlast_hash\x18\x03 \x01(\fR\blastHash\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x14\n" +
-	"\x05index\x18\x05 \x01(\x04R\x05index\"\x9d\x01\n" +
+	"\x05index\x18\x05 \x01(\x04R\x05index\x12\x18\n" +
+	"\arevoked\x18\x06 \x01(\bR\arevoked\"\x9d\x01\n" +
 	"\vInviteState\x12\x1d\n" +
 	"\n" +
 	"invite_key\x18\x01 \x01(\fR\tinviteKey\x12\x16\n" +
@@ -5311,12 +6174,14 @@ const file_demes_proto_rawDesc = "" +
 	"\tuses_left\x18\x03 \x01(\rR\busesLeft\x12 \n" +
 	"\fnot_after_ms\x18\x04 \x01(\x03R\n" +
 	"notAfterMs\x12\x18\n" +
-	"\ahistory\x18\x05 \x01(\bR\ahistory\"\xbb\x01\n" +
+	"\ahistory\x18\x05 \x01(\bR\ahistory\"\xe9\x01\n" +
 	"\x04Base\x12%\n" +
 	"\x05state\x18\x01 \x01(\v2\x0f.demes.v1.StateR\x05state\x12*\n" +
 	"\x05proof\x18\x02 \x01(\v2\x14.demes.v1.FinalProofR\x05proof\x129\n" +
 	"\fcertificates\x18\x03 \x03(\v2\x15.demes.v1.CertificateR\fcertificates\x12%\n" +
-	"\x05found\x18\x04 \x01(\v2\x0f.demes.v1.EventR\x05found\"\xfc\x06\n" +
+	"\x05found\x18\x04 \x01(\v2\x0f.demes.v1.EventR\x05found\x12\x12\n" +
+	"\x04tree\x18\x05 \x01(\fR\x04tree\x12\x18\n" +
+	"\awelcome\x18\x06 \x01(\fR\awelcome\"\x9c\t\n" +
 	"\x05Frame\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\fR\x04chat\x12\x1e\n" +
 	"\n" +
@@ -5340,8 +6205,38 @@ const file_demes_proto_rawDesc = "" +
 	"\x06typing\x18\x11 \x01(\v2\x10.demes.v1.TypingH\x00R\x06typing\x12'\n" +
 	"\x05marks\x18\x12 \x01(\v2\x0f.demes.v1.MarksH\x00R\x05marks\x120\n" +
 	"\bappended\x18\x13 \x01(\v2\x12.demes.v1.AppendedH\x00R\bappended\x12:\n" +
-	"\fhandover_ask\x18\x14 \x01(\v2\x15.demes.v1.HandoverAskH\x00R\vhandoverAskB\x06\n" +
-	"\x04kind\"H\n" +
+	"\fhandover_ask\x18\x14 \x01(\v2\x15.demes.v1.HandoverAskH\x00R\vhandoverAsk\x12.\n" +
+	"\bkeys_ask\x18\x15 \x01(\v2\x11.demes.v1.KeysAskH\x00R\akeysAsk\x121\n" +
+	"\tkeys_info\x18\x16 \x01(\v2\x12.demes.v1.KeysInfoH\x00R\bkeysInfo\x12*\n" +
+	"\x06rejoin\x18\x17 \x01(\v2\x10.demes.v1.RejoinH\x00R\x06rejoin\x12'\n" +
+	"\x05judge\x18\x18 \x01(\v2\x0f.demes.v1.JudgeH\x00R\x05judge\x124\n" +
+	"\n" +
+	"reveal_ask\x18\x19 \x01(\v2\x13.demes.v1.RevealAskH\x00R\trevealAsk\x120\n" +
+	"\brevealed\x18\x1a \x01(\v2\x12.demes.v1.RevealedH\x00R\brevealedB\x06\n" +
+	"\x04kind\"\x1f\n" +
+	"\aKeysAsk\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"?\n" +
+	"\bKeysInfo\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1d\n" +
+	"\n" +
+	"group_info\x18\x02 \x01(\fR\tgroupInfo\"0\n" +
+	"\x06Rejoin\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x10\n" +
+	"\x03mls\x18\x02 \x01(\fR\x03mls\"1\n" +
+	"\x05Judge\x12\x14\n" +
+	"\x05event\x18\x01 \x01(\fR\x05event\x12\x12\n" +
+	"\x04good\x18\x02 \x01(\bR\x04good\"/\n" +
+	"\tRevealAsk\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x04R\x02to\"]\n" +
+	"\bRevealed\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x04R\x02to\x12-\n" +
+	"\bcontents\x18\x03 \x03(\v2\x11.demes.v1.ContentR\bcontents\"I\n" +
+	"\aContent\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\fR\x06device\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05plain\x18\x03 \x01(\fR\x05plain\"H\n" +
 	"\x04Raft\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\fR\amessage\x12&\n" +
 	"\x04note\x18\x02 \x01(\v2\x12.demes.v1.HandoverR\x04note\"1\n" +
@@ -5462,9 +6357,11 @@ const file_demes_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\":\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\"[\n" +
 	"\aJoinAsk\x12/\n" +
-	"\arequest\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestR\arequest\"\xce\x02\n" +
+	"\arequest\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestR\arequest\x12\x1f\n" +
+	"\vkey_package\x18\x02 \x01(\fR\n" +
+	"keyPackage\"\xce\x02\n" +
 	"\n" +
 	"JoinAnswer\x120\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1a.demes.v1.JoinAnswer.StateR\x05state\x12\x12\n" +
@@ -5505,7 +6402,7 @@ func file_demes_proto_rawDescGZIP() []byte {
 }
 
 var file_demes_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_demes_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_demes_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_demes_proto_goTypes = []any{
 	(JoinAnswer_State)(0),  // 0: demes.v1.JoinAnswer.State
 	(*Event)(nil),          // 1: demes.v1.Event
@@ -5522,61 +6419,72 @@ var file_demes_proto_goTypes = []any{
 	(*Start)(nil),          // 12: demes.v1.Start
 	(*Commit)(nil),         // 13: demes.v1.Commit
 	(*Change)(nil),         // 14: demes.v1.Change
-	(*Replace)(nil),        // 15: demes.v1.Replace
-	(*Leave)(nil),          // 16: demes.v1.Leave
-	(*Invite)(nil),         // 17: demes.v1.Invite
-	(*Revoke)(nil),         // 18: demes.v1.Revoke
-	(*Profile)(nil),        // 19: demes.v1.Profile
-	(*JoinRequest)(nil),    // 20: demes.v1.JoinRequest
-	(*JoinBody)(nil),       // 21: demes.v1.JoinBody
-	(*Message)(nil),        // 22: demes.v1.Message
-	(*MessageContent)(nil), // 23: demes.v1.MessageContent
-	(*EventRef)(nil),       // 24: demes.v1.EventRef
-	(*Entry)(nil),          // 25: demes.v1.Entry
-	(*Receipt)(nil),        // 26: demes.v1.Receipt
-	(*ReceiptBody)(nil),    // 27: demes.v1.ReceiptBody
-	(*FinalProof)(nil),     // 28: demes.v1.FinalProof
-	(*Ballot)(nil),         // 29: demes.v1.Ballot
-	(*Value)(nil),          // 30: demes.v1.Value
-	(*Vote)(nil),           // 31: demes.v1.Vote
-	(*VoteBody)(nil),       // 32: demes.v1.VoteBody
-	(*Certificate)(nil),    // 33: demes.v1.Certificate
-	(*State)(nil),          // 34: demes.v1.State
-	(*MemberState)(nil),    // 35: demes.v1.MemberState
-	(*GoneState)(nil),      // 36: demes.v1.GoneState
-	(*InviteState)(nil),    // 37: demes.v1.InviteState
-	(*Base)(nil),           // 38: demes.v1.Base
-	(*Frame)(nil),          // 39: demes.v1.Frame
-	(*Raft)(nil),           // 40: demes.v1.Raft
-	(*Events)(nil),         // 41: demes.v1.Events
-	(*Appended)(nil),       // 42: demes.v1.Appended
-	(*Settled)(nil),        // 43: demes.v1.Settled
-	(*SettledEntry)(nil),   // 44: demes.v1.SettledEntry
-	(*Have)(nil),           // 45: demes.v1.Have
-	(*Fetch)(nil),          // 46: demes.v1.Fetch
-	(*Suspicion)(nil),      // 47: demes.v1.Suspicion
-	(*Convene)(nil),        // 48: demes.v1.Convene
-	(*Prepare)(nil),        // 49: demes.v1.Prepare
-	(*Promise)(nil),        // 50: demes.v1.Promise
-	(*Accept)(nil),         // 51: demes.v1.Accept
-	(*Refusal)(nil),        // 52: demes.v1.Refusal
-	(*Chain)(nil),          // 53: demes.v1.Chain
-	(*Latency)(nil),        // 54: demes.v1.Latency
-	(*Report)(nil),         // 55: demes.v1.Report
-	(*Status)(nil),         // 56: demes.v1.Status
-	(*Held)(nil),           // 57: demes.v1.Held
-	(*Marks)(nil),          // 58: demes.v1.Marks
-	(*Goodbye)(nil),        // 59: demes.v1.Goodbye
-	(*Handover)(nil),       // 60: demes.v1.Handover
-	(*HandoverBody)(nil),   // 61: demes.v1.HandoverBody
-	(*Typing)(nil),         // 62: demes.v1.Typing
-	(*HandoverAsk)(nil),    // 63: demes.v1.HandoverAsk
-	(*Beat)(nil),           // 64: demes.v1.Beat
-	(*Hosting)(nil),        // 65: demes.v1.Hosting
-	(*JoinAsk)(nil),        // 66: demes.v1.JoinAsk
-	(*JoinAnswer)(nil),     // 67: demes.v1.JoinAnswer
-	(*Contact)(nil),        // 68: demes.v1.Contact
-	(*Link)(nil),           // 69: demes.v1.Link
+	(*Leave)(nil),          // 15: demes.v1.Leave
+	(*Invite)(nil),         // 16: demes.v1.Invite
+	(*Revoke)(nil),         // 17: demes.v1.Revoke
+	(*Profile)(nil),        // 18: demes.v1.Profile
+	(*Role)(nil),           // 19: demes.v1.Role
+	(*Settings)(nil),       // 20: demes.v1.Settings
+	(*Credential)(nil),     // 21: demes.v1.Credential
+	(*Voucher)(nil),        // 22: demes.v1.Voucher
+	(*JoinRequest)(nil),    // 23: demes.v1.JoinRequest
+	(*JoinBody)(nil),       // 24: demes.v1.JoinBody
+	(*Message)(nil),        // 25: demes.v1.Message
+	(*MessageContent)(nil), // 26: demes.v1.MessageContent
+	(*Amend)(nil),          // 27: demes.v1.Amend
+	(*EventRef)(nil),       // 28: demes.v1.EventRef
+	(*Entry)(nil),          // 29: demes.v1.Entry
+	(*Receipt)(nil),        // 30: demes.v1.Receipt
+	(*ReceiptBody)(nil),    // 31: demes.v1.ReceiptBody
+	(*FinalProof)(nil),     // 32: demes.v1.FinalProof
+	(*Ballot)(nil),         // 33: demes.v1.Ballot
+	(*Value)(nil),          // 34: demes.v1.Value
+	(*Vote)(nil),           // 35: demes.v1.Vote
+	(*VoteBody)(nil),       // 36: demes.v1.VoteBody
+	(*Certificate)(nil),    // 37: demes.v1.Certificate
+	(*State)(nil),          // 38: demes.v1.State
+	(*MemberState)(nil),    // 39: demes.v1.MemberState
+	(*GoneState)(nil),      // 40: demes.v1.GoneState
+	(*InviteState)(nil),    // 41: demes.v1.InviteState
+	(*Base)(nil),           // 42: demes.v1.Base
+	(*Frame)(nil),          // 43: demes.v1.Frame
+	(*KeysAsk)(nil),        // 44: demes.v1.KeysAsk
+	(*KeysInfo)(nil),       // 45: demes.v1.KeysInfo
+	(*Rejoin)(nil),         // 46: demes.v1.Rejoin
+	(*Judge)(nil),          // 47: demes.v1.Judge
+	(*RevealAsk)(nil),      // 48: demes.v1.RevealAsk
+	(*Revealed)(nil),       // 49: demes.v1.Revealed
+	(*Content)(nil),        // 50: demes.v1.Content
+	(*Raft)(nil),           // 51: demes.v1.Raft
+	(*Events)(nil),         // 52: demes.v1.Events
+	(*Appended)(nil),       // 53: demes.v1.Appended
+	(*Settled)(nil),        // 54: demes.v1.Settled
+	(*SettledEntry)(nil),   // 55: demes.v1.SettledEntry
+	(*Have)(nil),           // 56: demes.v1.Have
+	(*Fetch)(nil),          // 57: demes.v1.Fetch
+	(*Suspicion)(nil),      // 58: demes.v1.Suspicion
+	(*Convene)(nil),        // 59: demes.v1.Convene
+	(*Prepare)(nil),        // 60: demes.v1.Prepare
+	(*Promise)(nil),        // 61: demes.v1.Promise
+	(*Accept)(nil),         // 62: demes.v1.Accept
+	(*Refusal)(nil),        // 63: demes.v1.Refusal
+	(*Chain)(nil),          // 64: demes.v1.Chain
+	(*Latency)(nil),        // 65: demes.v1.Latency
+	(*Report)(nil),         // 66: demes.v1.Report
+	(*Status)(nil),         // 67: demes.v1.Status
+	(*Held)(nil),           // 68: demes.v1.Held
+	(*Marks)(nil),          // 69: demes.v1.Marks
+	(*Goodbye)(nil),        // 70: demes.v1.Goodbye
+	(*Handover)(nil),       // 71: demes.v1.Handover
+	(*HandoverBody)(nil),   // 72: demes.v1.HandoverBody
+	(*Typing)(nil),         // 73: demes.v1.Typing
+	(*HandoverAsk)(nil),    // 74: demes.v1.HandoverAsk
+	(*Beat)(nil),           // 75: demes.v1.Beat
+	(*Hosting)(nil),        // 76: demes.v1.Hosting
+	(*JoinAsk)(nil),        // 77: demes.v1.JoinAsk
+	(*JoinAnswer)(nil),     // 78: demes.v1.JoinAnswer
+	(*Contact)(nil),        // 79: demes.v1.Contact
+	(*Link)(nil),           // 80: demes.v1.Link
 }
 var file_demes_proto_depIdxs = []int32{
 	3,  // 0: demes.v1.EventBody.after:type_name -> demes.v1.Mark
@@ -5586,86 +6494,95 @@ var file_demes_proto_depIdxs = []int32{
 	10, // 4: demes.v1.PlanRecord.ranks:type_name -> demes.v1.Rank
 	5,  // 5: demes.v1.Found.cert:type_name -> demes.v1.DeviceCert
 	14, // 6: demes.v1.Commit.changes:type_name -> demes.v1.Change
-	20, // 7: demes.v1.Change.add:type_name -> demes.v1.JoinRequest
-	15, // 8: demes.v1.Change.replace:type_name -> demes.v1.Replace
-	20, // 9: demes.v1.Replace.join:type_name -> demes.v1.JoinRequest
-	5,  // 10: demes.v1.JoinBody.cert:type_name -> demes.v1.DeviceCert
-	24, // 11: demes.v1.MessageContent.reply_to:type_name -> demes.v1.EventRef
-	1,  // 12: demes.v1.Entry.event:type_name -> demes.v1.Event
-	6,  // 13: demes.v1.Entry.record:type_name -> demes.v1.Record
-	4,  // 14: demes.v1.ReceiptBody.head:type_name -> demes.v1.Head
-	26, // 15: demes.v1.FinalProof.receipts:type_name -> demes.v1.Receipt
-	4,  // 16: demes.v1.Value.base:type_name -> demes.v1.Head
-	29, // 17: demes.v1.VoteBody.ballot:type_name -> demes.v1.Ballot
-	31, // 18: demes.v1.Certificate.votes:type_name -> demes.v1.Vote
-	35, // 19: demes.v1.State.members:type_name -> demes.v1.MemberState
-	36, // 20: demes.v1.State.gone:type_name -> demes.v1.GoneState
-	37, // 21: demes.v1.State.invites:type_name -> demes.v1.InviteState
-	10, // 22: demes.v1.State.plan:type_name -> demes.v1.Rank
-	5,  // 23: demes.v1.MemberState.cert:type_name -> demes.v1.DeviceCert
-	34, // 24: demes.v1.Base.state:type_name -> demes.v1.State
-	28, // 25: demes.v1.Base.proof:type_name -> demes.v1.FinalProof
-	33, // 26: demes.v1.Base.certificates:type_name -> demes.v1.Certificate
-	1,  // 27: demes.v1.Base.found:type_name -> demes.v1.Event
-	40, // 28: demes.v1.Frame.raft:type_name -> demes.v1.Raft
-	41, // 29: demes.v1.Frame.events:type_name -> demes.v1.Events
-	43, // 30: demes.v1.Frame.settled:type_name -> demes.v1.Settled
-	45, // 31: demes.v1.Frame.have:type_name -> demes.v1.Have
-	46, // 32: demes.v1.Frame.fetch:type_name -> demes.v1.Fetch
-	47, // 33: demes.v1.Frame.suspicion:type_name -> demes.v1.Suspicion
-	26, // 34: demes.v1.Frame.receipt:type_name -> demes.v1.Receipt
-	28, // 35: demes.v1.Frame.final:type_name -> demes.v1.FinalProof
-	48, // 36: demes.v1.Frame.convene:type_name -> demes.v1.Convene
-	53, // 37: demes.v1.Frame.chain:type_name -> demes.v1.Chain
-	54, // 38: demes.v1.Frame.latency:type_name -> demes.v1.Latency
-	56, // 39: demes.v1.Frame.status:type_name -> demes.v1.Status
-	59, // 40: demes.v1.Frame.goodbye:type_name -> demes.v1.Goodbye
-	60, // 41: demes.v1.Frame.handover:type_name -> demes.v1.Handover
-	62, // 42: demes.v1.Frame.typing:type_name -> demes.v1.Typing
-	58, // 43: demes.v1.Frame.marks:type_name -> demes.v1.Marks
-	42, // 44: demes.v1.Frame.appended:type_name -> demes.v1.Appended
-	63, // 45: demes.v1.Frame.handover_ask:type_name -> demes.v1.HandoverAsk
-	60, // 46: demes.v1.Raft.note:type_name -> demes.v1.Handover
-	1,  // 47: demes.v1.Events.events:type_name -> demes.v1.Event
-	3,  // 48: demes.v1.Appended.marks:type_name -> demes.v1.Mark
-	44, // 49: demes.v1.Settled.entries:type_name -> demes.v1.SettledEntry
-	4,  // 50: demes.v1.Settled.head:type_name -> demes.v1.Head
-	28, // 51: demes.v1.Settled.final:type_name -> demes.v1.FinalProof
-	1,  // 52: demes.v1.SettledEntry.event:type_name -> demes.v1.Event
-	6,  // 53: demes.v1.SettledEntry.record:type_name -> demes.v1.Record
-	3,  // 54: demes.v1.SettledEntry.held:type_name -> demes.v1.Mark
-	4,  // 55: demes.v1.Have.head:type_name -> demes.v1.Head
-	3,  // 56: demes.v1.Have.marks:type_name -> demes.v1.Mark
-	4,  // 57: demes.v1.Fetch.head:type_name -> demes.v1.Head
-	49, // 58: demes.v1.Convene.ask:type_name -> demes.v1.Prepare
-	49, // 59: demes.v1.Convene.prepare:type_name -> demes.v1.Prepare
-	50, // 60: demes.v1.Convene.promise:type_name -> demes.v1.Promise
-	51, // 61: demes.v1.Convene.accept:type_name -> demes.v1.Accept
-	31, // 62: demes.v1.Convene.accepted:type_name -> demes.v1.Vote
-	52, // 63: demes.v1.Convene.refused:type_name -> demes.v1.Refusal
-	29, // 64: demes.v1.Prepare.ballot:type_name -> demes.v1.Ballot
-	29, // 65: demes.v1.Promise.ballot:type_name -> demes.v1.Ballot
-	4,  // 66: demes.v1.Promise.settled:type_name -> demes.v1.Head
-	29, // 67: demes.v1.Promise.accepted_ballot:type_name -> demes.v1.Ballot
-	29, // 68: demes.v1.Accept.ballot:type_name -> demes.v1.Ballot
-	29, // 69: demes.v1.Refusal.ballot:type_name -> demes.v1.Ballot
-	29, // 70: demes.v1.Refusal.promised:type_name -> demes.v1.Ballot
-	33, // 71: demes.v1.Chain.certificates:type_name -> demes.v1.Certificate
-	55, // 72: demes.v1.Latency.reports:type_name -> demes.v1.Report
-	57, // 73: demes.v1.Status.held:type_name -> demes.v1.Held
-	55, // 74: demes.v1.Status.reports:type_name -> demes.v1.Report
-	4,  // 75: demes.v1.Marks.head:type_name -> demes.v1.Head
-	65, // 76: demes.v1.Beat.hosting:type_name -> demes.v1.Hosting
-	20, // 77: demes.v1.JoinAsk.request:type_name -> demes.v1.JoinRequest
-	0,  // 78: demes.v1.JoinAnswer.state:type_name -> demes.v1.JoinAnswer.State
-	38, // 79: demes.v1.JoinAnswer.base:type_name -> demes.v1.Base
-	68, // 80: demes.v1.JoinAnswer.contacts:type_name -> demes.v1.Contact
-	68, // 81: demes.v1.Link.contacts:type_name -> demes.v1.Contact
-	82, // [82:82] is the sub-list for method output_type
-	82, // [82:82] is the sub-list for method input_type
-	82, // [82:82] is the sub-list for extension type_name
-	82, // [82:82] is the sub-list for extension extendee
-	0,  // [0:82] is the sub-list for field type_name
+	23, // 7: demes.v1.Change.add:type_name -> demes.v1.JoinRequest
+	5,  // 8: demes.v1.Credential.cert:type_name -> demes.v1.DeviceCert
+	5,  // 9: demes.v1.JoinBody.cert:type_name -> demes.v1.DeviceCert
+	28, // 10: demes.v1.MessageContent.reply_to:type_name -> demes.v1.EventRef
+	27, // 11: demes.v1.MessageContent.amend:type_name -> demes.v1.Amend
+	28, // 12: demes.v1.Amend.target:type_name -> demes.v1.EventRef
+	1,  // 13: demes.v1.Entry.event:type_name -> demes.v1.Event
+	6,  // 14: demes.v1.Entry.record:type_name -> demes.v1.Record
+	4,  // 15: demes.v1.ReceiptBody.head:type_name -> demes.v1.Head
+	30, // 16: demes.v1.FinalProof.receipts:type_name -> demes.v1.Receipt
+	4,  // 17: demes.v1.Value.base:type_name -> demes.v1.Head
+	33, // 18: demes.v1.VoteBody.ballot:type_name -> demes.v1.Ballot
+	35, // 19: demes.v1.Certificate.votes:type_name -> demes.v1.Vote
+	39, // 20: demes.v1.State.members:type_name -> demes.v1.MemberState
+	40, // 21: demes.v1.State.gone:type_name -> demes.v1.GoneState
+	41, // 22: demes.v1.State.invites:type_name -> demes.v1.InviteState
+	10, // 23: demes.v1.State.plan:type_name -> demes.v1.Rank
+	20, // 24: demes.v1.State.settings:type_name -> demes.v1.Settings
+	5,  // 25: demes.v1.MemberState.cert:type_name -> demes.v1.DeviceCert
+	38, // 26: demes.v1.Base.state:type_name -> demes.v1.State
+	32, // 27: demes.v1.Base.proof:type_name -> demes.v1.FinalProof
+	37, // 28: demes.v1.Base.certificates:type_name -> demes.v1.Certificate
+	1,  // 29: demes.v1.Base.found:type_name -> demes.v1.Event
+	51, // 30: demes.v1.Frame.raft:type_name -> demes.v1.Raft
+	52, // 31: demes.v1.Frame.events:type_name -> demes.v1.Events
+	54, // 32: demes.v1.Frame.settled:type_name -> demes.v1.Settled
+	56, // 33: demes.v1.Frame.have:type_name -> demes.v1.Have
+	57, // 34: demes.v1.Frame.fetch:type_name -> demes.v1.Fetch
+	58, // 35: demes.v1.Frame.suspicion:type_name -> demes.v1.Suspicion
+	30, // 36: demes.v1.Frame.receipt:type_name -> demes.v1.Receipt
+	32, // 37: demes.v1.Frame.final:type_name -> demes.v1.FinalProof
+	59, // 38: demes.v1.Frame.convene:type_name -> demes.v1.Convene
+	64, // 39: demes.v1.Frame.chain:type_name -> demes.v1.Chain
+	65, // 40: demes.v1.Frame.latency:type_name -> demes.v1.Latency
+	67, // 41: demes.v1.Frame.status:type_name -> demes.v1.Status
+	70, // 42: demes.v1.Frame.goodbye:type_name -> demes.v1.Goodbye
+	71, // 43: demes.v1.Frame.handover:type_name -> demes.v1.Handover
+	73, // 44: demes.v1.Frame.typing:type_name -> demes.v1.Typing
+	69, // 45: demes.v1.Frame.marks:type_name -> demes.v1.Marks
+	53, // 46: demes.v1.Frame.appended:type_name -> demes.v1.Appended
+	74, // 47: demes.v1.Frame.handover_ask:type_name -> demes.v1.HandoverAsk
+	44, // 48: demes.v1.Frame.keys_ask:type_name -> demes.v1.KeysAsk
+	45, // 49: demes.v1.Frame.keys_info:type_name -> demes.v1.KeysInfo
+	46, // 50: demes.v1.Frame.rejoin:type_name -> demes.v1.Rejoin
+	47, // 51: demes.v1.Frame.judge:type_name -> demes.v1.Judge
+	48, // 52: demes.v1.Frame.reveal_ask:type_name -> demes.v1.RevealAsk
+	49, // 53: demes.v1.Frame.revealed:type_name -> demes.v1.Revealed
+	50, // 54: demes.v1.Revealed.contents:type_name -> demes.v1.Content
+	71, // 55: demes.v1.Raft.note:type_name -> demes.v1.Handover
+	1,  // 56: demes.v1.Events.events:type_name -> demes.v1.Event
+	3,  // 57: demes.v1.Appended.marks:type_name -> demes.v1.Mark
+	55, // 58: demes.v1.Settled.entries:type_name -> demes.v1.SettledEntry
+	4,  // 59: demes.v1.Settled.head:type_name -> demes.v1.Head
+	32, // 60: demes.v1.Settled.final:type_name -> demes.v1.FinalProof
+	1,  // 61: demes.v1.SettledEntry.event:type_name -> demes.v1.Event
+	6,  // 62: demes.v1.SettledEntry.record:type_name -> demes.v1.Record
+	3,  // 63: demes.v1.SettledEntry.held:type_name -> demes.v1.Mark
+	4,  // 64: demes.v1.Have.head:type_name -> demes.v1.Head
+	3,  // 65: demes.v1.Have.marks:type_name -> demes.v1.Mark
+	4,  // 66: demes.v1.Fetch.head:type_name -> demes.v1.Head
+	60, // 67: demes.v1.Convene.ask:type_name -> demes.v1.Prepare
+	60, // 68: demes.v1.Convene.prepare:type_name -> demes.v1.Prepare
+	61, // 69: demes.v1.Convene.promise:type_name -> demes.v1.Promise
+	62, // 70: demes.v1.Convene.accept:type_name -> demes.v1.Accept
+	35, // 71: demes.v1.Convene.accepted:type_name -> demes.v1.Vote
+	63, // 72: demes.v1.Convene.refused:type_name -> demes.v1.Refusal
+	33, // 73: demes.v1.Prepare.ballot:type_name -> demes.v1.Ballot
+	33, // 74: demes.v1.Promise.ballot:type_name -> demes.v1.Ballot
+	4,  // 75: demes.v1.Promise.settled:type_name -> demes.v1.Head
+	33, // 76: demes.v1.Promise.accepted_ballot:type_name -> demes.v1.Ballot
+	33, // 77: demes.v1.Accept.ballot:type_name -> demes.v1.Ballot
+	33, // 78: demes.v1.Refusal.ballot:type_name -> demes.v1.Ballot
+	33, // 79: demes.v1.Refusal.promised:type_name -> demes.v1.Ballot
+	37, // 80: demes.v1.Chain.certificates:type_name -> demes.v1.Certificate
+	66, // 81: demes.v1.Latency.reports:type_name -> demes.v1.Report
+	68, // 82: demes.v1.Status.held:type_name -> demes.v1.Held
+	66, // 83: demes.v1.Status.reports:type_name -> demes.v1.Report
+	4,  // 84: demes.v1.Marks.head:type_name -> demes.v1.Head
+	76, // 85: demes.v1.Beat.hosting:type_name -> demes.v1.Hosting
+	23, // 86: demes.v1.JoinAsk.request:type_name -> demes.v1.JoinRequest
+	0,  // 87: demes.v1.JoinAnswer.state:type_name -> demes.v1.JoinAnswer.State
+	42, // 88: demes.v1.JoinAnswer.base:type_name -> demes.v1.Base
+	79, // 89: demes.v1.JoinAnswer.contacts:type_name -> demes.v1.Contact
+	79, // 90: demes.v1.Link.contacts:type_name -> demes.v1.Contact
+	91, // [91:91] is the sub-list for method output_type
+	91, // [91:91] is the sub-list for method input_type
+	91, // [91:91] is the sub-list for extension type_name
+	91, // [91:91] is the sub-list for extension extendee
+	0,  // [0:91] is the sub-list for field type_name
 }
 
 func init() { file_demes_proto_init() }
@@ -5680,13 +6597,19 @@ func file_demes_proto_init() {
 	file_demes_proto_msgTypes[13].OneofWrappers = []any{
 		(*Change_Add)(nil),
 		(*Change_Remove)(nil),
-		(*Change_Replace)(nil),
 	}
-	file_demes_proto_msgTypes[24].OneofWrappers = []any{
+	file_demes_proto_msgTypes[26].OneofWrappers = []any{
+		(*Amend_Edit)(nil),
+		(*Amend_Delete)(nil),
+		(*Amend_React)(nil),
+		(*Amend_Unreact)(nil),
+		(*Amend_Title)(nil),
+	}
+	file_demes_proto_msgTypes[28].OneofWrappers = []any{
 		(*Entry_Event)(nil),
 		(*Entry_Record)(nil),
 	}
-	file_demes_proto_msgTypes[38].OneofWrappers = []any{
+	file_demes_proto_msgTypes[42].OneofWrappers = []any{
 		(*Frame_Raft)(nil),
 		(*Frame_Events)(nil),
 		(*Frame_Settled)(nil),
@@ -5705,13 +6628,19 @@ func file_demes_proto_init() {
 		(*Frame_Marks)(nil),
 		(*Frame_Appended)(nil),
 		(*Frame_HandoverAsk)(nil),
+		(*Frame_KeysAsk)(nil),
+		(*Frame_KeysInfo)(nil),
+		(*Frame_Rejoin)(nil),
+		(*Frame_Judge)(nil),
+		(*Frame_RevealAsk)(nil),
+		(*Frame_Revealed)(nil),
 	}
-	file_demes_proto_msgTypes[43].OneofWrappers = []any{
+	file_demes_proto_msgTypes[54].OneofWrappers = []any{
 		(*SettledEntry_Event)(nil),
 		(*SettledEntry_Record)(nil),
 		(*SettledEntry_Held)(nil),
 	}
-	file_demes_proto_msgTypes[47].OneofWrappers = []any{
+	file_demes_proto_msgTypes[58].OneofWrappers = []any{
 		(*Convene_Ask)(nil),
 		(*Convene_Prepare)(nil),
 		(*Convene_Promise)(nil),
@@ -5725,7 +6654,7 @@ func file_demes_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_demes_proto_rawDesc), len(file_demes_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   69,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
