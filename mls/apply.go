@@ -31,8 +31,9 @@ type change struct {
 	keys       *newKeys
 	ownKey     []byte // private leaf key, if an Update of this member is among them
 	needsPath  bool
+	place      LeafIndex // the committer's leaf after the commit, set by mergeCommitter
+	steps      []step    // of its path, likewise
 
-	self      LeafIndex
 	committer sender
 	groupID   []byte
 	suite     *suite
@@ -42,8 +43,8 @@ type change struct {
 
 // apply validates a list of proposals and applies it to a copy of the tree (RFC
 // 9420 §12.2, §12.3). The epoch itself stays as it is.
-func (e *epoch) apply(list []proposed, committer sender, policy *Policy, at time.Time) (*change, error) {
-	c := &change{list: list, tree: e.tree.clone(), extensions: e.context.Extensions, keys: newKeySet(), self: e.self,
+func (e *publicEpoch) apply(list []proposed, committer sender, policy *Policy, at time.Time) (*change, error) {
+	c := &change{list: list, tree: e.tree.clone(), extensions: e.context.Extensions, keys: newKeySet(),
 		committer: committer, groupID: e.context.GroupID, suite: e.suite, policy: policy, at: at}
 	if err := c.checkComposition(); err != nil {
 		return nil, fmt.Errorf("proposals: %w", err)
@@ -159,7 +160,7 @@ func (c *change) applyUpdates() error {
 		}
 		c.tree.update(i, p.Leaf)
 		updated = append(updated, i)
-		if i == c.self && p.key != nil {
+		if p.key != nil {
 			c.ownKey = p.key
 		}
 	}
@@ -262,6 +263,9 @@ func (c *change) collect() error {
 		}
 	}
 	for p := range c.of(ProposalExternalInit) {
+		if len(p.KEMOutput) != c.suite.nenc {
+			return fmt.Errorf("kem output of %d bytes: %w", len(p.KEMOutput), ErrProposal)
+		}
 		c.kemOutput = p.KEMOutput
 	}
 	for p := range c.of(ProposalReInit) {

@@ -81,7 +81,7 @@ func (b *commitBuilder) propose(at time.Time) (err error) {
 	}
 	b.content = *b.group.compose(ContentCommit, b.options.Envelope)
 	b.content.content.commit = &commit{proposals: refs}
-	list, err := b.group.resolve(b.content.content.commit, b.from)
+	list, err := b.content.content.commit.resolve(b.group.proposals, b.from)
 	if err != nil {
 		return err
 	}
@@ -184,8 +184,8 @@ func (b *commitBuilder) sign(time.Time) (err error) {
 // a key.
 func (b *commitBuilder) conclude(time.Time) (err error) {
 	s, c := b.staged, b.change
-	c.describe(s)
-	s.Leaf = c.tree.leaf(b.place)
+	s.Leaf, s.Proposals = c.tree.leaf(b.place), c.committed()
+	s.Added, s.Removed, s.ReInit = c.added, c.removed, c.reInit
 	s.next = b.next.epoch(c.tree, b.place, b.signer, b.keys, c.reInit)
 	s.encryption = b.next.encryption
 	if len(c.added) > 0 {

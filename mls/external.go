@@ -43,12 +43,11 @@ func newExternal(message, tree []byte, o *ExternalJoin, policy Policy) (*commitB
 	if err != nil {
 		return nil, err
 	}
-	t, err := info.tree(s, tree, &policy)
+	public, err := info.open(s, tree, &policy)
 	if err != nil {
 		return nil, err
 	}
-	outside := &epoch{suite: s, context: info.Context, encoded: encode(info.Context.encode), tree: t, self: nobody,
-		interim: s.interimHash(info.Context.ConfirmedTranscriptHash, info.ConfirmationTag), secrets: new(epochSecrets)}
+	outside := &epoch{publicEpoch: public, self: nobody, secrets: new(epochSecrets)}
 	b := &commitBuilder{group: &Group{policy: policy, epoch: outside}, epoch: outside, from: sender{kind: senderNewMemberCommit},
 		options: new(Commit), signer: o.Profile.Key, keys: keyRing{}, staged: &Staged{base: outside, External: true}}
 	data, ok := findExtension(info.Extensions, ExtensionExternalPub)

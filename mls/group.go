@@ -38,18 +38,16 @@ func Create(groupID []byte, secrets *KeyPackageSecrets, policy Policy, extension
 	if err := t.validate(groupID, extensions, &policy); err != nil {
 		return nil, fmt.Errorf("create group: %w", err)
 	}
-	e := &epoch{suite: s, tree: t, signer: secrets.key, keys: keyRing{0: key}}
-	e.context = GroupContext{Version: MLS10, Suite: s.id, GroupID: bytes.Clone(groupID), TreeHash: t.treeHash(),
+	e := &epoch{signer: secrets.key, keys: keyRing{0: key}}
+	context := GroupContext{Version: MLS10, Suite: s.id, GroupID: bytes.Clone(groupID), TreeHash: t.treeHash(),
 		ConfirmedTranscriptHash: []byte{}, Extensions: slices.Clone(extensions)}
-	e.encoded = encode(e.context.encode)
 	secret := make([]byte, s.nh)
 	rand.Read(secret)
 	var encryption []byte
 	if e.secrets, encryption, err = s.epochFrom(secret); err != nil {
 		return nil, fmt.Errorf("create group: %w", err)
 	}
-	e.confirmationTag = s.mac(e.secrets.confirmation, e.context.ConfirmedTranscriptHash)
-	e.interim = s.interimHash(e.context.ConfirmedTranscriptHash, e.confirmationTag)
+	e.publicEpoch = newPublicEpoch(context, t, s.mac(e.secrets.confirmation, context.ConfirmedTranscriptHash))
 	return newGroup(e, encryption, policy), nil
 }
 

@@ -123,10 +123,11 @@ func (j *joining) openInfo(w *welcome) error {
 
 // enter verifies the group and makes this member's first epoch.
 func (j *joining) enter(apart []byte) error {
-	t, err := j.info.tree(j.suite, apart, j.policy)
+	public, err := j.info.open(j.suite, apart, j.policy)
 	if err != nil {
 		return err
 	}
+	t := public.tree
 	self, err := j.place(t)
 	if err != nil {
 		return err
@@ -135,16 +136,13 @@ func (j *joining) enter(apart []byte) error {
 	if err != nil {
 		return err
 	}
-	e := &epoch{suite: j.suite, context: j.info.Context, tree: t, self: self, signer: j.secrets.key, keys: keys,
-		confirmationTag: j.info.ConfirmationTag}
-	e.encoded = encode(e.context.encode)
+	e := &epoch{publicEpoch: public, self: self, signer: j.secrets.key, keys: keys}
 	if e.secrets, j.encryption, err = j.suite.epoch(j.member, e.encoded); err != nil {
 		return err
 	}
 	if !macEqual(j.suite.mac(e.secrets.confirmation, e.context.ConfirmedTranscriptHash), e.confirmationTag) {
 		return fmt.Errorf("group info: %w", ErrConfirmation)
 	}
-	e.interim = j.suite.interimHash(e.context.ConfirmedTranscriptHash, e.confirmationTag)
 	j.epoch = e
 	return nil
 }

@@ -59,16 +59,24 @@ func (g *Group) Receive(message []byte, at time.Time) (*Received, error) {
 // addressed checks that a message is for this group and epoch, and of a kind that
 // it may still take.
 func (g *Group) addressed(groupID []byte, epoch uint64, kind ContentType) error {
-	if !bytes.Equal(groupID, g.epoch.context.GroupID) {
-		return ErrWrongGroup
-	}
-	if epoch != g.epoch.context.Epoch {
-		return fmt.Errorf("epoch %d, at %d: %w", epoch, g.epoch.context.Epoch, ErrWrongEpoch)
+	if err := g.epoch.addressed(groupID, epoch); err != nil {
+		return err
 	}
 	if kind == ContentApplication {
 		return nil
 	}
 	return g.usable()
+}
+
+// addressed checks that a message is for this group and epoch.
+func (e *publicEpoch) addressed(groupID []byte, epoch uint64) error {
+	if !bytes.Equal(groupID, e.context.GroupID) {
+		return ErrWrongGroup
+	}
+	if epoch != e.context.Epoch {
+		return fmt.Errorf("epoch %d, at %d: %w", epoch, e.context.Epoch, ErrWrongEpoch)
+	}
+	return nil
 }
 
 // receivePublic handles a PublicMessage (RFC 9420 §6.2).
@@ -87,18 +95,23 @@ func (g *Group) receivePublic(b []byte, at time.Time) (*Received, error) {
 	if m.content.sender == memberSender(e.self) {
 		return nil, ErrOwnMessage
 	}
-	key, err := e.senderKey(&m.authenticated)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.verify(e.suite, key, e.encoded); err != nil {
+	if err := e.verifySender(&m.authenticated); err != nil {
 		return nil, err
 	}
 	return g.accept(&m.authenticated, at)
 }
 
+// verifySender verifies the signature of a public message (RFC 9420 §6.1).
+func (e *publicEpoch) verifySender(a *authenticated) error {
+	key, err := e.senderKey(a)
+	if err != nil {
+		return err
+	}
+	return a.verify(e.suite, key, e.encoded)
+}
+
 // senderKey finds the key that must have signed a public message (RFC 9420 §6.1).
-func (e *epoch) senderKey(a *authenticated) ([]byte, error) {
+func (e *publicEpoch) senderKey(a *authenticated) ([]byte, error) {
 	if a.content.kind == ContentCommit {
 		l, err := e.committerLeaf(a)
 		if err != nil {

@@ -273,8 +273,8 @@ func (g *Group) decodeEpoch(b []byte) (err error) {
 		return fmt.Errorf("version %d: %w", version, ErrUnsupported)
 	}
 	g.frozen = r.present()
-	e := &epoch{context: decodeGroupContext(&r), secrets: new(epochSecrets), keys: keyRing{}}
-	e.confirmationTag, e.self = r.vector(), LeafIndex(r.uint32())
+	context, tag := decodeGroupContext(&r), r.vector()
+	e := &epoch{self: LeafIndex(r.uint32()), secrets: new(epochSecrets), keys: keyRing{}}
 	private := r.vector()
 	for _, f := range e.secrets.fields() {
 		*f = r.vector()
@@ -286,14 +286,8 @@ func (g *Group) decodeEpoch(b []byte) (err error) {
 	if r.err != nil {
 		return r.err
 	}
-	if e.suite, err = e.context.Suite.lookup(); err != nil {
+	if e.publicEpoch, err = restorePublic(context, tag, r.b); err != nil {
 		return err
-	}
-	if e.tree, err = decodeTree(e.suite, r.b); err != nil {
-		return err
-	}
-	if !bytes.Equal(e.tree.treeHash(), e.context.TreeHash) {
-		return ErrTreeHash
 	}
 	if e.signer, err = e.suite.id.ParseSigningKey(private); err != nil {
 		return err
@@ -307,8 +301,23 @@ func (g *Group) decodeEpoch(b []byte) (err error) {
 	if e.tree.leaf(e.self) == nil || keys.err != nil {
 		return ErrMalformed
 	}
-	e.encoded = encode(e.context.encode)
-	e.interim = e.suite.interimHash(e.context.ConfirmedTranscriptHash, e.confirmationTag)
 	g.epoch = e
 	return nil
+}
+
+// restorePublic makes an epoch of stored parts, of which only the tree hash is
+// checked.
+func restorePublic(context GroupContext, tag, encodedTree []byte) (publicEpoch, error) {
+	s, err := context.Suite.lookup()
+	if err != nil {
+		return publicEpoch{}, err
+	}
+	t, err := decodeTree(s, encodedTree)
+	if err != nil {
+		return publicEpoch{}, err
+	}
+	if !bytes.Equal(t.treeHash(), context.TreeHash) {
+		return publicEpoch{}, ErrTreeHash
+	}
+	return newPublicEpoch(context, t, tag), nil
 }

@@ -133,6 +133,15 @@ func (s *suite) confirmedHash(interim []byte, a *authenticated) []byte {
 	return s.digest(w.b)
 }
 
+// checkTag refuses a confirmation tag that no key can have made, which is all that
+// can be said of one without its key.
+func (s *suite) checkTag(tag []byte) error {
+	if len(tag) != s.nh {
+		return fmt.Errorf("tag of %d bytes: %w", len(tag), ErrConfirmation)
+	}
+	return nil
+}
+
 // interimHash is interim_transcript_hash of RFC 9420 §8.2.
 func (s *suite) interimHash(confirmed, confirmationTag []byte) []byte {
 	w := writer{b: make([]byte, 0, 2*s.nh+8)}

@@ -78,36 +78,36 @@ func (s *Staged) Discard() {
 	s.base, s.next = nil, nil
 }
 
-// describe fills the public part of a Staged.
-func (c *change) describe(s *Staged) {
+// committed lists the proposals for the application.
+func (c *change) committed() []Committed {
+	var out []Committed
 	for _, p := range c.list {
-		s.Proposals = append(s.Proposals, Committed{Proposal: p.Proposal, Proposer: LeafIndex(p.from.index),
-			ByOutsider: p.from.kind != senderMember})
+		out = append(out, Committed{Proposal: p.Proposal, Proposer: LeafIndex(p.from.index), ByOutsider: p.from.kind != senderMember})
 	}
-	s.Added, s.Removed, s.ReInit = c.added, c.removed, c.reInit
-	s.Expelled = slices.Contains(c.removed, c.self)
+	return out
 }
 
-// resolve looks up the proposals of a commit (RFC 9420 §12.4).
-func (g *Group) resolve(c *commit, from sender) ([]proposed, error) {
+// resolve looks up the proposals of a commit (RFC 9420 §12.4). known holds those
+// of the epoch that may be referred to.
+func (c *commit) resolve(known map[string]*cached, from sender) ([]proposed, error) {
 	list := make([]proposed, 0, len(c.proposals))
 	for _, p := range c.proposals {
 		if p.proposal != nil {
 			list = append(list, proposed{Proposal: *p.proposal, from: from})
 			continue
 		}
-		known, ok := g.proposals[string(p.ref)]
+		at, ok := known[string(p.ref)]
 		if !ok {
 			return nil, fmt.Errorf("proposal %x is not known: %w", p.ref, ErrProposal)
 		}
-		list = append(list, known.proposed)
+		list = append(list, at.proposed)
 	}
 	return list, nil
 }
 
 // committerLeaf finds the leaf whose key must have signed a commit: the member's
 // own, or that in the path of an external commit (RFC 9420 §12.4.3.2).
-func (e *epoch) committerLeaf(a *authenticated) (*LeafNode, error) {
+func (e *publicEpoch) committerLeaf(a *authenticated) (*LeafNode, error) {
 	switch a.content.sender.kind {
 	case senderMember:
 		if l := e.tree.leaf(LeafIndex(a.content.sender.index)); l != nil {
@@ -123,29 +123,62 @@ func (e *epoch) committerLeaf(a *authenticated) (*LeafNode, error) {
 	return nil, fmt.Errorf("commit from sender type %d: %w", a.content.sender.kind, ErrMalformed)
 }
 
-// stage processes an authenticated commit of another member (RFC 9420 §12.4.2).
-// Its signature and membership tag are already verified.
-func (g *Group) stage(a *authenticated, at time.Time) (*Staged, error) {
-	e, path := g.epoch, a.content.commit.path
-	list, err := g.resolve(a.content.commit, a.content.sender)
+// judge checks the public side of a commit and applies it to a copy of the tree
+// (RFC 9420 §12.4.2). Its signature is already verified; its tags and path secrets
+// are not looked at. Whatever it checks, everybody finds alike.
+func (e *publicEpoch) judge(a *authenticated, known map[string]*cached, policy *Policy, at time.Time) (*change, error) {
+	path := a.content.commit.path
+	list, err := a.content.commit.resolve(known, a.content.sender)
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.apply(list, a.content.sender, &g.policy, at)
+	c, err := e.apply(list, a.content.sender, policy, at)
 	if err != nil {
 		return nil, err
 	}
 	if path == nil && c.needsPath {
 		return nil, fmt.Errorf("commit without a path: %w", ErrPath)
 	}
-	s := &Staged{base: e, number: e.context.Epoch + 1, Committer: LeafIndex(a.content.sender.index), External: a.content.sender.kind == senderNewMemberCommit,
-		AuthenticatedData: a.content.authenticatedData}
-	c.describe(s)
-	steps, err := c.mergeCommitter(s, path)
+	return c, c.mergeCommitter(path)
+}
+
+// external reports an external commit.
+func (c *change) external() bool { return c.committer.kind == senderNewMemberCommit }
+
+// mergeCommitter checks the public side of a path and merges it into the new tree.
+func (c *change) mergeCommitter(path *updatePath) (err error) {
+	c.place = LeafIndex(c.committer.index)
+	if path == nil {
+		return c.tree.checkNew(c.keys)
+	}
+	reason, previous := ReasonCommit, c.tree.leaf(c.place)
+	if c.external() {
+		if c.place, err = c.tree.freeLeaf(); err != nil {
+			return err
+		}
+		reason, previous = ReasonExternal, c.replaced
+	}
+	if err := c.admitPath(c.place, path, previous, reason); err != nil {
+		return err
+	}
+	if c.steps, err = c.tree.applyPath(c.place, path, c.added); err != nil {
+		return err
+	}
+	return c.tree.checkCredentialTypes()
+}
+
+// stage processes an authenticated commit of another member (RFC 9420 §12.4.2).
+// Its signature and membership tag are already verified.
+func (g *Group) stage(a *authenticated, at time.Time) (*Staged, error) {
+	e := g.epoch
+	c, err := e.judge(a, g.proposals, &g.policy, at)
 	if err != nil {
 		return nil, err
 	}
-	if s.Leaf = c.tree.leaf(s.Committer); s.Expelled {
+	s := &Staged{base: e, number: e.context.Epoch + 1, Committer: c.place, External: c.external(), Leaf: c.tree.leaf(c.place),
+		Proposals: c.committed(), Added: c.added, Removed: c.removed, ReInit: c.reInit,
+		Expelled: slices.Contains(c.removed, e.self), AuthenticatedData: a.content.authenticatedData}
+	if s.Expelled {
 		return s, nil
 	}
 	keys := e.keys.carry(e.tree, c.tree)
@@ -154,38 +187,15 @@ func (g *Group) stage(a *authenticated, at time.Time) (*Staged, error) {
 			return nil, fmt.Errorf("own update: %w", ErrKey)
 		}
 	}
-	return s, g.finish(s, a, c, steps, keys)
-}
-
-// mergeCommitter checks the public side of a path and merges it into the new tree.
-func (c *change) mergeCommitter(s *Staged, path *updatePath) ([]step, error) {
-	if path == nil {
-		return nil, c.tree.checkNew(c.keys)
-	}
-	reason, previous := ReasonCommit, c.tree.leaf(s.Committer)
-	if s.External {
-		var err error
-		if s.Committer, err = c.tree.freeLeaf(); err != nil {
-			return nil, err
-		}
-		reason, previous = ReasonExternal, c.replaced
-	}
-	if err := c.admitPath(s.Committer, path, previous, reason); err != nil {
-		return nil, err
-	}
-	steps, err := c.tree.applyPath(s.Committer, path, c.added)
-	if err != nil {
-		return nil, err
-	}
-	return steps, c.tree.checkCredentialTypes()
+	return s, g.finish(s, a, c, keys)
 }
 
 // finish derives the next epoch and verifies the confirmation tag.
-func (g *Group) finish(s *Staged, a *authenticated, c *change, steps []step, keys keyRing) (err error) {
+func (g *Group) finish(s *Staged, a *authenticated, c *change, keys keyRing) (err error) {
 	e := g.epoch
 	n := e.newSuccessor(c)
 	if path := a.content.commit.path; path != nil {
-		n.commitSecret, err = c.tree.decryptPath(steps, path, e.self, keys, n.provisional(c.tree), c.added)
+		n.commitSecret, err = c.tree.decryptPath(c.steps, path, e.self, keys, n.provisional(c.tree), c.added)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrPathSecret, err)
 		}

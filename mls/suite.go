@@ -46,6 +46,7 @@ type suite struct {
 	nh     int // KDF.Nh, bytes
 	nk     int // AEAD.Nk, bytes
 	npk    int // length of a public KEM key, bytes
+	nenc   int // length of a KEM output, bytes
 	curve  elliptic.Curve
 	scheme scheme
 }
@@ -55,15 +56,15 @@ const nonceSize = 12
 
 var suites = [...]suite{
 	{id: X25519, name: "X25519", kem: hpke.DHKEM(ecdh.X25519()), kdf: hpke.HKDFSHA256(), aead: hpke.AES128GCM(),
-		hash: crypto.SHA256, nh: 32, nk: 16, npk: 32, scheme: ed25519Scheme},
+		hash: crypto.SHA256, nh: 32, nk: 16, npk: 32, nenc: 32, scheme: ed25519Scheme},
 	{id: P256, name: "P256", kem: hpke.DHKEM(ecdh.P256()), kdf: hpke.HKDFSHA256(), aead: hpke.AES128GCM(),
-		hash: crypto.SHA256, nh: 32, nk: 16, npk: 65, curve: elliptic.P256(), scheme: ecdsaScheme},
+		hash: crypto.SHA256, nh: 32, nk: 16, npk: 65, nenc: 65, curve: elliptic.P256(), scheme: ecdsaScheme},
 	{id: P521, name: "P521", kem: hpke.DHKEM(ecdh.P521()), kdf: hpke.HKDFSHA512(), aead: hpke.AES256GCM(),
-		hash: crypto.SHA512, nh: 64, nk: 32, npk: 133, curve: elliptic.P521(), scheme: ecdsaScheme},
+		hash: crypto.SHA512, nh: 64, nk: 32, npk: 133, nenc: 133, curve: elliptic.P521(), scheme: ecdsaScheme},
 	{id: P384, name: "P384", kem: hpke.DHKEM(ecdh.P384()), kdf: hpke.HKDFSHA384(), aead: hpke.AES256GCM(),
-		hash: crypto.SHA384, nh: 48, nk: 32, npk: 97, curve: elliptic.P384(), scheme: ecdsaScheme},
+		hash: crypto.SHA384, nh: 48, nk: 32, npk: 97, nenc: 97, curve: elliptic.P384(), scheme: ecdsaScheme},
 	{id: XWing, name: "XWing", kem: hpke.MLKEM768X25519(), kdf: hpke.HKDFSHA256(), aead: hpke.AES128GCM(),
-		hash: crypto.SHA256, nh: 32, nk: 16, npk: 1216, scheme: ed25519Scheme},
+		hash: crypto.SHA256, nh: 32, nk: 16, npk: 1216, nenc: 1120, scheme: ed25519Scheme},
 }
 
 // Suites lists what this package implements.

@@ -126,6 +126,19 @@ func (g *GroupInfo) verify(s *suite, t *tree) error {
 	return nil
 }
 
+// open returns the epoch that g describes, once everything is verified that is
+// public (RFC 9420 §12.4.3.1). The tree is given apart if g comes without one.
+func (g *GroupInfo) open(s *suite, apart []byte, policy *Policy) (publicEpoch, error) {
+	t, err := g.tree(s, apart, policy)
+	if err != nil {
+		return publicEpoch{}, err
+	}
+	if err := s.checkTag(g.ConfirmationTag); err != nil {
+		return publicEpoch{}, fmt.Errorf("group info: %w", err)
+	}
+	return newPublicEpoch(g.Context, t, g.ConfirmationTag), nil
+}
+
 // tree returns the ratchet tree that belongs to g, from its extension or as given
 // apart, once its hash and all its content are verified (RFC 9420 §12.4.3.1).
 func (g *GroupInfo) tree(s *suite, apart []byte, policy *Policy) (*tree, error) {
