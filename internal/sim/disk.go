@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -17,16 +18,26 @@ type disk struct {
 	settled []chat.SettledEntry            // settled[0].Index is first
 	outbox  map[uint64]chat.OutboxItem
 	pending *chat.Batch // being written
+
+	secrets  map[secretName][]byte
+	contents map[demes.EventID]chat.Content
 }
 
+// secretName names one record that holds keys.
+type secretName struct{ space, name string }
+
 func newDisk() *disk {
-	return &disk{values: map[string][]byte{}, events: map[demes.EventID]*demes.Event{}, outbox: map[uint64]chat.OutboxItem{}}
+	return &disk{
+		values: map[string][]byte{}, events: map[demes.EventID]*demes.Event{}, outbox: map[uint64]chat.OutboxItem{},
+		secrets: map[secretName][]byte{}, contents: map[demes.EventID]chat.Content{},
+	}
 }
 
 func (d *disk) clone() *disk {
 	return &disk{
 		id: d.id, values: maps.Clone(d.values), raft: slices.Clone(d.raft), events: maps.Clone(d.events),
 		settled: slices.Clone(d.settled), outbox: maps.Clone(d.outbox),
+		secrets: maps.Clone(d.secrets), contents: maps.Clone(d.contents),
 	}
 }
 
@@ -77,6 +88,35 @@ func (d *disk) commit() {
 	for _, seq := range b.OutboxDone {
 		delete(d.outbox, seq)
 	}
+	for _, content := range b.Contents {
+		d.contents[content.Event] = content
+	}
+	for _, id := range b.Forget {
+		delete(d.contents, id)
+	}
+	for _, change := range b.Secrets {
+		d.commitSecrets(change)
+	}
+}
+
+func (d *disk) commitSecrets(change chat.SecretChange) {
+	maps.DeleteFunc(d.secrets, func(key secretName, _ []byte) bool {
+		return key.space == change.Space && (change.Reset || slices.Contains(change.Delete, key.name))
+	})
+	for _, v := range change.Put {
+		d.secrets[secretName{change.Space, v.Name}] = slices.Clone(v.Data) // the keys' owner may wipe its own copy
+	}
+}
+
+// read is an event as a store returns it: what was read in it stands in its
+// content, and nowhere once that is forgotten.
+func (d *disk) read(e *demes.Event) *demes.Event {
+	if e == nil {
+		return nil
+	}
+	out := *e
+	out.Plain = d.contents[e.ID].Plain
+	return &out
 }
 
 func (d *disk) commitRaft(r *chat.RaftChange) {
@@ -97,13 +137,32 @@ func (d *disk) Settled(_ demes.ChatID, from uint64, maxBytes int) (out []chat.Se
 	}
 	size := 0
 	for i := int(from - d.settled[0].Index); i < len(d.settled) && size < maxBytes; i++ {
-		out = append(out, d.settled[i])
+		entry := d.settled[i]
+		entry.Event = d.read(entry.Event)
+		out = append(out, entry)
 		size += 200
 		if e := d.settled[i].Event; e != nil {
 			size += e.Size()
 		}
 	}
 	return out, nil
+}
+
+// Expiring implements chat.Log.
+func (d *disk) Expiring(_ demes.ChatID, untilMs int64, limit int) (ids []demes.EventID, nextMs int64, err error) {
+	all := slices.SortedFunc(maps.Values(d.contents), func(a, b chat.Content) int {
+		return cmp.Or(cmp.Compare(a.ExpiresMs, b.ExpiresMs), a.Event.Compare(b.Event))
+	})
+	for _, content := range all {
+		switch {
+		case content.ExpiresMs == 0:
+		case content.ExpiresMs > untilMs || len(ids) >= limit:
+			return ids, content.ExpiresMs, nil
+		default:
+			ids = append(ids, content.Event)
+		}
+	}
+	return ids, 0, nil
 }
 
 // load is what a restart reads; nil when nothing was ever written.
@@ -120,7 +179,7 @@ func (d *disk) load() *chat.Saved {
 	}
 	for _, e := range d.events {
 		if !settled[e.ID] {
-			s.Tail = append(s.Tail, e)
+			s.Tail = append(s.Tail, d.read(e))
 		}
 	}
 	slices.SortFunc(s.Tail, func(a, b *demes.Event) int { return a.ID.Compare(b.ID) })
@@ -128,5 +187,17 @@ func (d *disk) load() *chat.Saved {
 		s.Outbox = append(s.Outbox, item)
 	}
 	slices.SortFunc(s.Outbox, func(a, b chat.OutboxItem) int { return int(a.Seq) - int(b.Seq) })
+	s.Secrets = d.loadSecrets()
 	return s
+}
+
+func (d *disk) loadSecrets() map[string][]chat.Value {
+	out := map[string][]chat.Value{}
+	for key, data := range d.secrets {
+		out[key.space] = append(out[key.space], chat.Value{Name: key.name, Data: slices.Clone(data)})
+	}
+	for _, values := range out {
+		slices.SortFunc(values, func(a, b chat.Value) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return out
 }

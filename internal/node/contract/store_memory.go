@@ -42,7 +42,12 @@ type memoryChat struct {
 	byID       map[demes.EventID]uint64
 	byPosition map[uint64]uint64
 	outbox     map[uint64]chat.OutboxItem
+	secrets    map[secretName][]byte
+	contents   map[demes.EventID]chat.Content
 }
+
+// secretName names one record that holds keys.
+type secretName struct{ space, name string }
 
 // NewMemoryStore returns an empty one.
 func NewMemoryStore() *MemoryStore {
@@ -135,6 +140,7 @@ func (m *MemoryStore) chat(u *undo, id demes.ChatID) *memoryChat {
 			values: map[string][]byte{}, raft: map[uint64]chat.RaftEntry{}, held: map[demes.EventID]*demes.Event{},
 			settled: map[uint64]chat.SettledEntry{}, byID: map[demes.EventID]uint64{},
 			byPosition: map[uint64]uint64{}, outbox: map[uint64]chat.OutboxItem{},
+			secrets: map[secretName][]byte{}, contents: map[demes.EventID]chat.Content{},
 		})
 		before := m.chats
 		*u = append(*u, func() { m.chats = before })
@@ -165,14 +171,19 @@ func (c *memoryChat) apply(u *undo, b *chat.Batch) error {
 			return errMemory
 		}
 		if _, settled := c.byID[e.ID]; !settled && c.held[e.ID] == nil {
-			put(u, c.held, e.ID, cloneEvent(e))
+			put(u, c.held, e.ID, sealed(e))
 		}
 	}
 	for _, e := range b.Settled {
-		if err := c.settle(u, cloneEntry(e)); err != nil {
+		e.Record, e.Event = slices.Clone(e.Record), sealed(e.Event)
+		if err := c.settle(u, e); err != nil {
 			return err
 		}
 	}
+	if err := c.changeContents(u, b); err != nil {
+		return err
+	}
+	c.changeSecrets(u, b.Secrets)
 	for _, item := range b.Outbox {
 		if item.Seq > math.MaxInt64 {
 			return errMemory
@@ -290,11 +301,12 @@ func (m *MemoryStore) Load(id demes.ChatID) (*chat.Saved, error) {
 		saved.Raft = append(saved.Raft, c.raft[index])
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(c.held), demes.EventID.Compare) {
-		saved.Tail = append(saved.Tail, cloneEvent(c.held[id]))
+		saved.Tail = append(saved.Tail, c.read(c.held[id]))
 	}
 	for _, seq := range slices.Sorted(maps.Keys(c.outbox)) {
 		saved.Outbox = append(saved.Outbox, c.outbox[seq])
 	}
+	saved.Secrets = c.readSecrets()
 	return saved, nil
 }
 
@@ -316,7 +328,7 @@ func (m *MemoryStore) Settled(id demes.ChatID, from uint64, maxBytes int) (entri
 		if len(entries) > 0 && size > maxBytes {
 			return entries, nil
 		}
-		entries = append(entries, cloneEntry(e))
+		entries = append(entries, c.readEntry(e))
 	}
 }
 
@@ -342,7 +354,7 @@ func (m *MemoryStore) Messages(id demes.ChatID, after, before uint64, limit int)
 	}
 	var found []chat.SettledEntry
 	for _, position := range positions {
-		found = append(found, cloneEntry(c.settled[c.byPosition[position]]))
+		found = append(found, c.readEntry(c.settled[c.byPosition[position]]))
 	}
 	return found, nil
 }
@@ -356,10 +368,10 @@ func (m *MemoryStore) Event(id demes.ChatID, event demes.EventID) (entry chat.Se
 		return entry, false, err
 	}
 	if index, settled := c.byID[event]; settled {
-		return cloneEntry(c.settled[index]), true, nil
+		return c.readEntry(c.settled[index]), true, nil
 	}
 	if e := c.held[event]; e != nil {
-		return chat.SettledEntry{Event: cloneEvent(e)}, true, nil
+		return chat.SettledEntry{Event: c.read(e)}, true, nil
 	}
 	return entry, false, nil
 }

@@ -100,12 +100,8 @@ func cloneEvent(e *demes.Event) *demes.Event {
 	out := *e
 	out.After, out.Body = slices.Clone(e.After), slices.Clone(e.Body)
 	out.Signature, out.Payload = slices.Clone(e.Signature), slices.Clone(e.Payload)
+	out.Plain = slices.Clone(e.Plain)
 	return &out
-}
-
-func cloneEntry(e chat.SettledEntry) chat.SettledEntry {
-	e.Event, e.Record = cloneEvent(e.Event), slices.Clone(e.Record)
-	return e
 }
 
 func sameEntry(a, b chat.SettledEntry) bool { return same(a, b) }
@@ -123,12 +119,15 @@ func plain(v any) any {
 		}
 		out := *v
 		out.Body, out.Signature = none(v.Body), none(v.Signature)
-		out.Payload, out.After = none(v.Payload), none(v.After)
+		out.Payload, out.After, out.Plain = none(v.Payload), none(v.After), none(v.Plain)
 		return &out
 	case chat.SettledEntry:
 		v.Event, v.Record = plain(v.Event).(*demes.Event), none(v.Record)
 		return v
 	case chat.RaftEntry:
+		v.Data = none(v.Data)
+		return v
+	case chat.Value:
 		v.Data = none(v.Data)
 		return v
 	case chat.OutboxItem:
@@ -140,6 +139,8 @@ func plain(v any) any {
 		return plainAll(v)
 	case []demes.ChatID:
 		return none(v)
+	case []demes.EventID:
+		return none(v)
 	case []byte:
 		return none(v)
 	case *chat.Saved:
@@ -148,6 +149,12 @@ func plain(v any) any {
 		}
 		out := &chat.Saved{Chat: v.Chat, Values: v.Values}
 		out.Raft, out.Tail, out.Outbox = plainAll(v.Raft), plainAll(v.Tail), plainAll(v.Outbox)
+		for space, values := range v.Secrets {
+			if out.Secrets == nil {
+				out.Secrets = map[string][]chat.Value{}
+			}
+			out.Secrets[space] = plainAll(values)
+		}
 		return out
 	}
 	return v
