@@ -34,6 +34,13 @@ const (
 	CodeNotHost        Code = "not-host"
 	CodeShuttingDown   Code = "shutting-down"
 	CodeInternal       Code = "internal"
+
+	CodeLocked          Code = "locked"
+	CodeWrongPassphrase Code = "wrong-passphrase"
+	CodeNoPassphrase    Code = "no-passphrase"
+	CodeNoWords         Code = "no-words"
+	CodeProfileExists   Code = "profile-exists"
+	CodeNoKeychain      Code = "no-keychain"
 )
 
 // Error is an error for a user: what happened, and what to do next.

@@ -59,6 +59,13 @@ var statuses = map[demes.Code]int{
 	demes.CodeProfileDamaged: http.StatusInternalServerError,
 	demes.CodePortTaken:      http.StatusInternalServerError,
 	demes.CodeInternal:       http.StatusInternalServerError,
+
+	demes.CodeLocked:          http.StatusLocked,
+	demes.CodeWrongPassphrase: http.StatusForbidden,
+	demes.CodeNoPassphrase:    http.StatusConflict,
+	demes.CodeNoWords:         http.StatusConflict,
+	demes.CodeProfileExists:   http.StatusConflict,
+	demes.CodeNoKeychain:      http.StatusConflict,
 }
 
 // Problem is an answer that is not a success (RFC 9457). Code is its stable
