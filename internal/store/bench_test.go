@@ -131,8 +131,17 @@ func BenchmarkPage(b *testing.B) {
 }
 
 // BenchmarkCatchUp reads all of the log in pieces of a batch.
-func BenchmarkCatchUp(b *testing.B) {
+func BenchmarkCatchUp(b *testing.B) { catchUp(b, history(b)) }
+
+// BenchmarkSealedCatchUp is BenchmarkCatchUp where every message was read.
+func BenchmarkSealedCatchUp(b *testing.B) {
 	s := history(b)
+	contents, _ := newSaid(newEvents(1, 10_000))
+	commit(b, s, &chat.Batch{Chat: chatID, Contents: contents})
+	catchUp(b, s)
+}
+
+func catchUp(b *testing.B, s *store.Store) {
 	for b.Loop() {
 		for from := uint64(1); from <= 10_000; {
 			entries, err := s.Settled(chatID, from, wire.MaxBatch)
@@ -151,4 +160,54 @@ func BenchmarkOpen(b *testing.B) {
 	for b.Loop() {
 		openStore(b, dir).Close()
 	}
+}
+
+// newSaid returns what was read in the events and the keys that this took: a
+// content for each, and one key record that takes the last one's place.
+func newSaid(events []*demes.Event) (contents []chat.Content, secrets []chat.SecretChange) {
+	for _, e := range events {
+		contents = append(contents, chat.Content{Event: e.ID, Plain: fmt.Appendf(nil, "%-200d", e.ID.Seq)})
+		secrets = append(secrets, chat.SecretChange{Space: "mls", Put: []chat.Value{
+			{Name: fmt.Sprint("leaf ", e.ID.Seq%8), Data: fmt.Appendf(nil, "%-200d", e.ID.Seq)},
+		}})
+	}
+	return contents, secrets
+}
+
+// BenchmarkSealedTurn is BenchmarkTurn in an encrypted chat: a content and a key
+// record more.
+func BenchmarkSealedTurn(b *testing.B) {
+	s := openStore(b, b.TempDir())
+	events := newEvents(1, b.N)
+	entries := newEntries(events)
+	contents, secrets := newSaid(events)
+	b.ResetTimer()
+	for i, e := range events {
+		commit(b, s, &chat.Batch{
+			Chat: chatID, Put: []chat.Value{{Name: "hard state", Data: []byte{1, 2, byte(i)}}},
+			Raft: &chat.RaftChange{
+				Generation: 1, CompactedTo: e.ID.Seq - min(e.ID.Seq, 100),
+				Entries: []chat.RaftEntry{{Index: e.ID.Seq, Term: 1, Data: e.Body}},
+			},
+			Settled: entries[i : i+1], Contents: contents[i : i+1], Secrets: secrets[i : i+1],
+		})
+	}
+	perSecond(b, 1, "commits")
+}
+
+// BenchmarkSealedBatch is BenchmarkBatch in an encrypted chat. Each event has a
+// content, and changes a key record.
+func BenchmarkSealedBatch(b *testing.B) {
+	const size = 100
+	s := openStore(b, b.TempDir())
+	events := newEvents(1, size*b.N)
+	entries := newEntries(events)
+	contents, secrets := newSaid(events)
+	b.ResetTimer()
+	for i := range b.N {
+		from, to := i*size, (i+1)*size
+		commit(b, s, &chat.Batch{Chat: chatID, Events: events[from:to], Contents: contents[from:to], Secrets: secrets[from:to]})
+		commit(b, s, &chat.Batch{Chat: chatID, Settled: entries[from:to]})
+	}
+	perSecond(b, size, "events")
 }

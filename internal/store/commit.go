@@ -105,7 +105,10 @@ func (c change) apply() error {
 		{"drop events", c.dropEvents},
 		{"hold events", c.holdEvents},
 		{"settle", c.settle},
+		{"keep contents", c.keepContents},
+		{"forget contents", c.forgetContents},
 		{"change the outbox", c.changeOutbox},
+		{"change secrets", c.changeSecrets},
 	} {
 		if err := step.run(); err != nil {
 			return wrap(step.name, err)

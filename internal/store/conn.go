@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"crypto/cipher"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -44,6 +45,12 @@ type source struct {
 	path string
 	key  []byte
 	vfs  string
+	box  cipher.AEAD // for records that hold keys
+}
+
+func newSource(path string, key []byte, vfs string) (source, error) {
+	box, err := newSecretBox(key)
+	return source{path: path, key: key, vfs: vfs, box: box}, err
 }
 
 // conn is one connection with its prepared statements. One goroutine uses it at
@@ -51,7 +58,12 @@ type source struct {
 type conn struct {
 	db         *sqlite3.Conn
 	statements map[string]*sqlite3.Stmt
+	box        cipher.AEAD
 	logged     int // pages in the write-ahead log after the last commit
+
+	// stale says that the write-ahead log may hold pages with secrets or contents
+	// that were deleted or replaced.
+	stale bool
 }
 
 // open makes a connection that knows the key and has changed nothing.
@@ -60,7 +72,7 @@ func (s source) open(flags sqlite3.OpenFlag) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	c := &conn{db: db, statements: map[string]*sqlite3.Stmt{}}
+	c := &conn{db: db, box: s.box, statements: map[string]*sqlite3.Stmt{}}
 	// The key goes in by PRAGMA and not in the name, which anybody in the
 	// process may ask for.
 	err = db.Exec("PRAGMA hexkey = '" + hex.EncodeToString(s.key) + "'")
@@ -272,7 +284,7 @@ func (c *conn) checkpoint(mode sqlite3.CheckpointMode) error {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if mode == truncateLog {
-		c.logged = 0
+		c.logged, c.stale = 0, false
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func TestChangedRowsAreReported(t *testing.T) {
 	whole := richProfile(t)
 	for _, change := range []string{
 		`UPDATE profile SET data = flip(data)`,
-		`UPDATE profile SET name = 'account', data = (SELECT data FROM value WHERE name = 'vote')`,
+		`UPDATE profile SET name = 'account', data = (SELECT data FROM value WHERE name = 'vote') WHERE name = 'account'`,
 		`UPDATE chat SET data = flip(data)`,
 		`UPDATE chat SET id = flip(id)`,
 		`UPDATE value SET data = flip(data) WHERE name = 'vote'`,

@@ -195,7 +195,7 @@ func (f *faultyVFS) cutPower(t *testing.T, dir string, random *rand.Rand) string
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"key", "profile.txt"} {
+	for _, name := range []string{"key", "mark", "profile.txt"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(to, name), data, 0o600)

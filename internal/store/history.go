@@ -114,7 +114,7 @@ func (s *Store) history(doing string, id demes.ChatID, look func(c *conn, number
 	})
 }
 
-// entry reads the columns idx, position, data, device, seq, event.
+// entry reads the columns idx, position, data, then those of an event.
 func (r row) entry(number int64) (e chat.SettledEntry, err error) {
 	index := r.number(0)
 	raw, err := r.unseal(2, entryKey(number, index))
@@ -135,11 +135,16 @@ func (r row) entry(number int64) (e chat.SettledEntry, err error) {
 }
 
 const (
-	entryColumns = `SELECT idx, position, data, device, seq, event FROM settled `
+	// An event stands in e; c is what was read in it.
+	withContent = `LEFT JOIN content c ON c.chat = e.chat AND c.device = e.device AND c.seq = e.seq `
 
-	sqlSettled      = entryColumns + `WHERE chat = ? AND idx >= ? ORDER BY idx`
-	sqlMessagesUp   = entryColumns + `WHERE chat = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?`
-	sqlMessagesDown = entryColumns + `WHERE chat = ? AND position > ? AND position <= ? ORDER BY position DESC LIMIT ?`
-	sqlSettledEvent = entryColumns + `WHERE chat = ? AND device = ? AND seq = ?`
-	sqlHeldEvent    = `SELECT device, seq, event FROM held WHERE chat = ? AND device = ? AND seq = ?`
+	eventColumns = `e.device, e.seq, e.event, c.data, c.expires, c.target `
+	entryColumns = `SELECT e.idx, e.position, e.data, ` + eventColumns + `FROM settled e ` + withContent
+	heldColumns  = `SELECT ` + eventColumns + `FROM held e ` + withContent
+
+	sqlSettled      = entryColumns + `WHERE e.chat = ? AND e.idx >= ? ORDER BY e.idx`
+	sqlMessagesUp   = entryColumns + `WHERE e.chat = ? AND e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?`
+	sqlMessagesDown = entryColumns + `WHERE e.chat = ? AND e.position > ? AND e.position <= ? ORDER BY e.position DESC LIMIT ?`
+	sqlSettledEvent = entryColumns + `WHERE e.chat = ? AND e.device = ? AND e.seq = ?`
+	sqlHeldEvent    = heldColumns + `WHERE e.chat = ? AND e.device = ? AND e.seq = ?`
 )

@@ -2,6 +2,9 @@ package store
 
 import (
 	"fmt"
+	"log/slog"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
@@ -42,7 +45,7 @@ func (c *conn) find(id demes.ChatID) (number int64, ok bool, err error) {
 // Load reads what a chat needs to go on; the settled log stays where it is. A
 // chat that was never committed is *demes.Error unknown-chat.
 func (s *Store) Load(id demes.ChatID) (*chat.Saved, error) {
-	saved := &chat.Saved{Chat: id, Values: map[string][]byte{}}
+	saved := &chat.Saved{Chat: id, Values: map[string][]byte{}, Secrets: map[string][]chat.Value{}}
 	err := s.read("load chat", func(c *conn) error {
 		number, ok, err := c.find(id)
 		if err != nil {
@@ -51,8 +54,8 @@ func (s *Store) Load(id demes.ChatID) (*chat.Saved, error) {
 		if !ok {
 			return demes.Problem(demes.CodeUnknownChat, "There is no such chat in this profile", "")
 		}
-		l := loading{c, number, saved}
-		for _, part := range []func() error{l.values, l.raft, l.tail, l.outbox} {
+		l := loading{c, number, saved, s.log}
+		for _, part := range []func() error{l.values, l.raft, l.tail, l.outbox, l.secrets} {
 			if err := part(); err != nil {
 				return fmt.Errorf("chat %s: %w", id.Short(), err)
 			}
@@ -70,6 +73,7 @@ type loading struct {
 	*conn
 	chat  int64
 	saved *chat.Saved
+	log   *slog.Logger
 }
 
 func (l loading) values() error {
@@ -115,15 +119,26 @@ func (l loading) outbox() error {
 	}, l.chat)
 }
 
-// event reads the columns device, seq and event, which begin at first.
+// event reads the columns device, seq and event, which begin at first, and the
+// columns of its content behind them.
 func (r row) event(number int64, first int) (*demes.Event, error) {
-	id := demes.EventID{Seq: r.number(first + 1)}
-	copy(id.Device[:], r.ColumnRawBlob(first))
+	id := r.eventID(first)
 	raw, err := r.unseal(first+2, eventKey(number, id))
 	if err != nil {
 		return nil, err
 	}
-	return readEvent(raw)
+	e, err := readEvent(raw)
+	if err == nil && r.ColumnType(first+3) != sqlite3.NULL {
+		e.Plain, err = r.plain(number, id, first+3)
+	}
+	return e, err
+}
+
+// eventID reads the columns device and seq.
+func (r row) eventID(first int) demes.EventID {
+	id := demes.EventID{Seq: r.number(first + 1)}
+	copy(id.Device[:], r.ColumnRawBlob(first))
+	return id
 }
 
 const (
@@ -131,6 +146,6 @@ const (
 	sqlChat   = `SELECT number, id, data FROM chat WHERE id = ?`
 	sqlValues = `SELECT name, data FROM value WHERE chat = ? ORDER BY name`
 	sqlRaft   = `SELECT idx, data FROM raft WHERE chat = ? ORDER BY idx`
-	sqlHeld   = `SELECT device, seq, event FROM held WHERE chat = ? ORDER BY device, seq`
+	sqlHeld   = heldColumns + `WHERE e.chat = ? ORDER BY e.device, e.seq`
 	sqlOutbox = `SELECT seq, data FROM outbox WHERE chat = ? ORDER BY seq`
 )

@@ -15,6 +15,7 @@ const (
 	databaseFile = "demes.db"
 	keyFile      = "key"
 	lockFile     = "lock"
+	markFile     = "mark"
 	noticeFile   = "profile.txt"
 )
 
@@ -25,6 +26,7 @@ const notice = `This folder is a DeMes profile: one person's chats on one device
   demes.db   everything, encrypted (demes.db-wal and -shm while DeMes runs)
   key        the key of demes.db, when it is not kept elsewhere
   lock       keeps a second DeMes out
+  mark       tells whether demes.db was put back to an earlier state
 
 Do not copy it to run it twice. Whoever has demes.db and key can read the
 chats: the key file protects only copies that were made without it.
@@ -35,6 +37,7 @@ type profile struct {
 	dir  string
 	lock *os.File
 	had  bool // there is a database
+	made bool // there was one before, with everything beside it
 }
 
 // prepareProfile makes the folder, locks it and looks what is in it.
@@ -79,7 +82,8 @@ func (p *profile) look() error {
 		return fmt.Errorf("look for database: %w", err)
 	}
 	p.had = err == nil && info.Size() > 0
-	if _, err := os.Stat(p.file(noticeFile)); err == nil && !p.had {
+	_, err = os.Stat(p.file(noticeFile))
+	if p.made = err == nil; p.made && !p.had {
 		return damaged("the database "+p.database()+" is missing or empty", nil)
 	}
 	return p.lookForLog()
@@ -137,7 +141,7 @@ func (p *profile) makeFiles() error {
 
 // markMade writes the notice once the database is there.
 func (p *profile) markMade() error {
-	if _, err := os.Stat(p.file(noticeFile)); err == nil {
+	if p.made {
 		return nil
 	}
 	return wrap("write profile notice", writeDurably(p.dir, noticeFile, []byte(notice)))

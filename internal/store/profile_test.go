@@ -80,9 +80,9 @@ func TestProfileBelongsToItsOwnerAlone(t *testing.T) {
 			t.Errorf("the folder has mode %v, want 0700", info.Mode().Perm())
 		}
 	}
-	check("demes.db", "demes.db-shm", "demes.db-wal", "key", "lock", "profile.txt")
+	check("demes.db", "demes.db-shm", "demes.db-wal", "key", "lock", "mark", "profile.txt")
 	s.Close()
-	check("demes.db", "key", "lock", "profile.txt")
+	check("demes.db", "key", "lock", "mark", "profile.txt")
 }
 
 func TestWiderRightsAreTakenBack(t *testing.T) {
@@ -365,7 +365,7 @@ func rawDatabase(t testing.TB, dir string) *sqlite3.Conn {
 func contents(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
-	for _, name := range []string{"demes.db", "demes.db-wal", "key", "profile.txt"} {
+	for _, name := range []string{"demes.db", "demes.db-wal", "key", "mark", "profile.txt"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			out[name] = data
@@ -378,7 +378,7 @@ func contents(t *testing.T, dir string) map[string][]byte {
 func copyProfile(t testing.TB, dir string) string {
 	t.Helper()
 	to := t.TempDir()
-	for _, name := range []string{"demes.db", "demes.db-wal", "key", "profile.txt"} {
+	for _, name := range []string{"demes.db", "demes.db-wal", "key", "mark", "profile.txt"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue

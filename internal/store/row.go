@@ -37,6 +37,8 @@ const (
 	tableEvent // held and settled alike: an event moves between them unchanged
 	tableEntry
 	tableOutbox
+	tableContent
+	tableSecret
 )
 
 // rowKey is what names a row; what a table has no use for stays zero.
@@ -240,4 +242,32 @@ func readOutbox(seq uint64, raw []byte) (chat.OutboxItem, error) {
 	return chat.OutboxItem{
 		Seq: seq, Kind: demes.Kind(r.uint()), Payload: r.bytes(), SentAt: r.int(), Key: string(r.bytes()),
 	}, r.err
+}
+
+// plainContent is all of an event's content. What it is looked up by stands in
+// columns of its own too.
+func plainContent(kept *chat.Content) []byte {
+	c := make(content, 0, 64+len(kept.Plain))
+	amends, target := uint64(0), []byte(nil)
+	if kept.Amends {
+		amends, target = 1, targetColumn(kept.Target)
+	}
+	c.int(kept.ExpiresMs)
+	c.uint(amends)
+	c.bytes(target)
+	c.bytes(kept.Plain)
+	return c
+}
+
+// plain is an event's content as it was stored.
+type plain struct {
+	expires int64
+	amends  bool
+	target  []byte
+	plain   []byte
+}
+
+func readPlain(raw []byte) (plain, error) {
+	r := reader{rest: raw}
+	return plain{expires: r.int(), amends: r.uint() == 1, target: r.bytes(), plain: r.bytes()}, r.err
 }

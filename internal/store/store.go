@@ -27,6 +27,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 
@@ -35,8 +36,10 @@ import (
 
 // Store is one open profile. Its methods may be called by any goroutine.
 type Store struct {
-	lock    *os.File // held until Close
-	readers *pool
+	lock     *os.File // held until Close
+	readers  *pool
+	log      *slog.Logger
+	restored bool
 
 	mu sync.Mutex // guards what follows
 	// Invariant: writer is the only connection that writes; nil once closed.
@@ -50,16 +53,21 @@ type Option func(*options)
 type options struct {
 	key KeySource
 	vfs string
+	log *slog.Logger
 }
 
 // WithKey makes the profile's key come from a source other than the key file.
 func WithKey(source KeySource) Option { return func(o *options) { o.key = source } }
 
+// WithLog makes the store report to a log other than slog.Default what it could
+// go on without.
+func WithLog(log *slog.Logger) Option { return func(o *options) { o.log = log } }
+
 // Open opens the profile in dir and makes it when there is none. Errors a user
 // can act on are *demes.Error: the profile is in use, newer than this program,
 // damaged, or its disk is full or cannot be written.
 func Open(dir string, opts ...Option) (*Store, error) {
-	o := options{key: KeyFile{}, vfs: encryptedVFS}
+	o := options{key: KeyFile{}, vfs: encryptedVFS, log: slog.Default()}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -84,19 +92,33 @@ func open(dir string, o options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	source := source{path: p.database(), key: key, vfs: o.vfs}
+	source, err := newSource(p.database(), key, o.vfs)
+	if err != nil {
+		return nil, err
+	}
 	writer, err := source.openWriter(p.makeFiles)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.markMade(); err != nil {
+	restored, err := p.renewMark(writer)
+	if err == nil {
+		err = p.markMade()
+	}
+	if err != nil {
 		return nil, errors.Join(err, writer.close())
 	}
+	writer.stale = true // a run that did not end well may have left a log
 	return &Store{
 		lock: p.lock, writer: writer, chats: map[demes.ChatID]int64{},
-		readers: newPool(source),
+		readers: newPool(source), log: o.log, restored: restored,
 	}, nil
 }
+
+// Restored reports whether the database was found to be another one than this
+// folder's last run left: put back from a backup, or copied from elsewhere. Keys
+// in it may have been used since. It stays so, also over restarts, until
+// SetValue("restored", nil); for the run that clears it, it stays true.
+func (s *Store) Restored() bool { return s.restored }
 
 // Close waits for what is under way, moves the write-ahead log into the
 // database and lets go of the profile. Closing twice is no error.
@@ -111,17 +133,6 @@ func (s *Store) Close() error {
 	err := errors.Join(readers, checkpoint, s.writer.close(), s.lock.Close())
 	s.writer = nil
 	return problem("close store", err)
-}
-
-// Checkpoint moves the write-ahead log into the database and empties it, so that
-// what was deleted (keys that were used up) is in neither file any more.
-func (s *Store) Checkpoint() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.writer == nil {
-		return errClosed()
-	}
-	return problem("checkpoint", s.writer.checkpoint(truncateLog))
 }
 
 // read runs one consistent look at the profile beside the writer.
@@ -143,6 +154,7 @@ func (s *Store) write(doing string, change func(*conn) error) error {
 	}
 	err := s.writer.transact("BEGIN IMMEDIATE", func() error { return change(s.writer) })
 	if err != nil {
+		s.writer.stale = true // pages that did not fit into memory went to the log before
 		return problem(doing, err)
 	}
 	s.writer.checkpointWhenDue()
@@ -155,24 +167,31 @@ func errClosed() error {
 
 // Value returns a small value of the profile; nil when there is none.
 func (s *Store) Value(name string) (data []byte, err error) {
-	err = s.read("read profile value", func(c *conn) error {
-		return c.each(sqlProfileValue, func(r row) (err error) {
-			data, err = r.unseal(0, rowKey{table: tableProfile, name: []byte(name)})
-			return err
-		}, name)
+	err = s.read("read profile value", func(c *conn) (err error) {
+		data, err = c.profileValue(name)
+		return err
 	})
+	return data, err
+}
+
+func (c *conn) profileValue(name string) (data []byte, err error) {
+	err = c.each(sqlProfileValue, func(r row) (err error) {
+		data, err = r.unseal(0, rowKey{table: tableProfile, name: []byte(name)})
+		return err
+	}, name)
 	return data, err
 }
 
 // SetValue keeps a small value of the profile; an empty one deletes the name.
 func (s *Store) SetValue(name string, data []byte) error {
-	return s.write("keep profile value", func(c *conn) error {
-		if len(data) == 0 {
-			return c.exec(sqlProfileDelete, name)
-		}
-		sealed := seal(rowKey{table: tableProfile, name: []byte(name)}, data)
-		return c.exec(sqlProfilePut, name, sealed)
-	})
+	return s.write("keep profile value", func(c *conn) error { return c.setProfileValue(name, data) })
+}
+
+func (c *conn) setProfileValue(name string, data []byte) error {
+	if len(data) == 0 {
+		return c.exec(sqlProfileDelete, name)
+	}
+	return c.exec(sqlProfilePut, name, seal(rowKey{table: tableProfile, name: []byte(name)}, data))
 }
 
 const (

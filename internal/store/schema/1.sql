@@ -1,4 +1,4 @@
--- Every data column is sealed: content, then a checksum over the row's key and
+-- Every data column but the secrets' is sealed: content, then a checksum over the row's key and
 -- that content (row.go). Numbers are unsigned and below 2^63.
 
 -- Small values of the profile itself.
@@ -65,3 +65,29 @@ CREATE TABLE outbox (
     data BLOB    NOT NULL,
     PRIMARY KEY (chat, seq)
 ) WITHOUT ROWID;
+
+-- Records that hold keys. data: sealed once more, with AES-256-GCM (secret.go).
+CREATE TABLE secret (
+    chat  INTEGER NOT NULL,
+    space TEXT    NOT NULL,
+    name  TEXT    NOT NULL,
+    data  BLOB    NOT NULL,
+    PRIMARY KEY (chat, space, name)
+) WITHOUT ROWID;
+
+-- What was read in sealed events, whether the event is held, settled or neither.
+-- expires is NULL when it never does; target is NULL when it amends nothing,
+-- empty when it amends the chat, else the device and the seq of an event. Both
+-- stand in data too, and are there to be looked up.
+CREATE TABLE content (
+    chat    INTEGER NOT NULL,
+    device  BLOB    NOT NULL,
+    seq     INTEGER NOT NULL,
+    expires INTEGER,
+    target  BLOB,
+    data    BLOB    NOT NULL,
+    PRIMARY KEY (chat, device, seq)
+) WITHOUT ROWID;
+
+CREATE INDEX content_expires ON content (chat, expires) WHERE expires IS NOT NULL;
+CREATE INDEX content_target ON content (chat, target) WHERE target IS NOT NULL;
