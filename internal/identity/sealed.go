@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
@@ -157,4 +158,21 @@ func derive(passphrase string, salt []byte, c cost) (cipher.AEAD, error) {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}
 	return cipher.NewGCM(block)
+}
+
+// MinPassphrase is the least number of characters of a passphrase. It stops the
+// worst ones; argon2id makes the others expensive to guess.
+const MinPassphrase = 8
+
+// CheckPassphrase refuses a passphrase that nothing should be sealed under.
+func CheckPassphrase(text string) error {
+	switch {
+	case !utf8.ValidString(text):
+		return badSealed("The passphrase is not UTF-8 text", "Type it again.")
+	case len(text) > MaxPassphrase:
+		return badSealed("The passphrase is too long", fmt.Sprintf("The most is %d bytes.", MaxPassphrase))
+	case utf8.RuneCountInString(text) < MinPassphrase:
+		return badSealed("The passphrase is too short", fmt.Sprintf("It has %d characters or more; four or five random words are best.", MinPassphrase))
+	}
+	return nil
 }

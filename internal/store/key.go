@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -57,11 +56,10 @@ func (KeyFile) Key(dir string, create bool) ([]byte, error) {
 }
 
 func makeKeyFile(dir string) ([]byte, error) {
-	key := make([]byte, KeySize)
-	rand.Read(key) // never fails: it ends the program instead
-	text := hex.EncodeToString(key) + "\n"
-	if err := writeDurably(dir, keyFile, []byte(text)); err != nil {
-		return nil, fmt.Errorf("make key file: %w", err)
-	}
-	return key, nil
+	key := newKey()
+	return key, writeKeyFile(dir, key)
+}
+
+func writeKeyFile(dir string, key []byte) error {
+	return wrap("make key file", writeDurably(dir, keyFile, []byte(hex.EncodeToString(key)+"\n")))
 }

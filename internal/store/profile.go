@@ -24,7 +24,9 @@ const (
 const notice = `This folder is a DeMes profile: one person's chats on one device.
 
   demes.db   everything, encrypted (demes.db-wal and -shm while DeMes runs)
-  key        the key of demes.db, when it is not kept elsewhere
+  key        the key of demes.db; or
+  key.keychain   the name of that key in the system's keychain; or
+  key.locked     that key, locked with your passphrase
   lock       keeps a second DeMes out
   mark       tells whether demes.db was put back to an earlier state
 
