@@ -228,7 +228,7 @@ func (c *change) applyAdds() error {
 		if err := c.demands.check(k.Leaf.Capabilities); err != nil {
 			return fmt.Errorf("add: %w", err)
 		}
-		i, err := c.tree.add(k.Leaf)
+		i, err := c.tree.add(k.Leaf.apart())
 		if err != nil {
 			return fmt.Errorf("add: %w", err)
 		}

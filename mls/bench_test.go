@@ -157,6 +157,16 @@ func BenchmarkReceiveCommit(b *testing.B) {
 	})
 }
 
+func BenchmarkObserveCommit(b *testing.B) {
+	eachSize(b, func(b *testing.B, g *benchGroup) {
+		o := must[*Observer](b)(Observe(must[[]byte](b)(g.left.GroupInfo(true)), nil, g.world.policy()))
+		b.ResetTimer()
+		for b.Loop() {
+			must[*Observed](b)(o.Commit(g.message, g.world.now))
+		}
+	})
+}
+
 func BenchmarkCommit(b *testing.B) {
 	eachSize(b, func(b *testing.B, g *benchGroup) {
 		for b.Loop() {

@@ -205,6 +205,15 @@ func (a *authenticated) protectPublic(s *suite, membershipKey, context []byte) [
 	return encodeMessage(WirePublic, m.encode)
 }
 
+// checkTagLengths refuses a commit with a tag that no key can have made: all that
+// can be said of tags without their keys.
+func (m *publicMessage) checkTagLengths(s *suite) error {
+	if m.content.sender.kind == senderMember && len(m.membershipTag) != s.nh {
+		return fmt.Errorf("tag of %d bytes: %w", len(m.membershipTag), ErrMembership)
+	}
+	return s.checkTag(m.confirmationTag)
+}
+
 // checkMembership verifies the tag of a member's message (RFC 9420 §6.2).
 // Application data in the clear is refused.
 func (m *publicMessage) checkMembership(s *suite, membershipKey, context []byte) error {

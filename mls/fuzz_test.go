@@ -140,3 +140,47 @@ func FuzzStored(f *testing.F) {
 		}
 	})
 }
+
+// FuzzObserver: what an observer accepts, a member refuses only for reasons that are
+// hidden from the observer; what it reads from storage, it writes the same.
+func FuzzObserver(f *testing.F) {
+	w := crowd(f, X25519, 5)
+	bob := w.members[1]
+	o := w.observe()
+	state, tree := o.State(), o.Tree()
+	f.Add(uint8(1), state)
+	f.Add(uint8(2), tree)
+	joiner := w.newMember("joiner").keyPackage().KeyPackage
+	for _, c := range []Commit{{}, {Add: []*KeyPackage{joiner}, SkipPath: true}, {Remove: []LeafIndex{4}}} {
+		f.Add(uint8(0), must[*Staged](f)(w.members[0].group.Commit(c, w.now)).Message)
+	}
+	_, external, err := JoinExternal(must[[]byte](f)(bob.group.GroupInfo(true)), nil, ExternalJoin{Profile: w.newMember("x").profile()}, w.policy())
+	check(f, err)
+	f.Add(uint8(0), external)
+	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
+		var got *Observer
+		switch which % 3 {
+		case 0:
+			seen, err := o.Commit(b, w.now)
+			if err != nil {
+				return
+			}
+			if _, err := bob.group.Receive(b, w.now); err != nil && !hidden(err) {
+				t.Errorf("an observer accepts what a member refuses: %v", err)
+			}
+			got = seen.Next
+		case 1:
+			if got, err = ParseObserver(b, tree, w.policy(), false); err != nil {
+				return
+			}
+			equal2(t, "state", got.State(), b)
+		case 2:
+			if got, err = ParseObserver(state, b, w.policy(), true); err != nil {
+				return
+			}
+			equal2(t, "tree", got.Tree(), tree)
+		}
+		must[*Observer](t)(ParseObserver(got.State(), got.Tree(), w.policy(), true))
+		equal2(t, "state of the observer that judged", o.State(), state)
+	})
+}

@@ -47,12 +47,17 @@ func (m *member) insider(o Commit, step int, change func(*commitBuilder)) (*Stag
 }
 
 // refuses fails unless the member refuses a message for the reason given and
-// keeps its state.
+// keeps its state, and an observer of its epoch, who sees commits alone, refuses it
+// for the same reason if that is public.
 func (m *member) refuses(message []byte, want error) {
 	m.w.t.Helper()
 	before := m.state()
 	_, err := m.group.Receive(message, m.w.now)
 	refused(m.w.t, err, want)
+	if h, err := Inspect(message); err == nil && h.WireFormat == WirePublic && h.ContentType == ContentCommit && !hidden(want) {
+		_, err = m.observer().Commit(message, m.w.now)
+		refused(m.w.t, err, want)
+	}
 	if m.state() != before {
 		m.w.t.Fatalf("%s: a refused message changed the state", m.name)
 	}

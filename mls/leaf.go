@@ -1,6 +1,7 @@
 package mls
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -182,6 +183,10 @@ func decodeLeafNode(r *reader) *LeafNode {
 }
 
 func (l *LeafNode) encode(w *writer) { w.raw(l.encoded) }
+
+// apart returns l with bytes of its own: a leaf stays in trees long after the
+// message that it came in, which may be many times as long.
+func (l *LeafNode) apart() *LeafNode { return decodeLeafNode(&reader{b: bytes.Clone(l.encoded)}) }
 
 func (l *LeafNode) encodeUnsigned(w *writer) {
 	w.vector(l.EncryptionKey)

@@ -26,6 +26,9 @@
 // records (Changes), for the application to store in the transaction that stores
 // the message.
 //
+// An Observer judges the same commits by the same code without any secret, for those
+// who have to agree on which of them count.
+//
 // # What the caller must guarantee
 //
 //   - Order: all members take the same first valid commit of each epoch. A commit

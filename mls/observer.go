@@ -12,10 +12,10 @@ import (
 //
 // What it cannot see it does not judge: the membership tag and the confirmation
 // tag, of which it checks the lengths alone, what is sealed in a path or in an
-// ExternalInit, and whether there is a secret for a PSK. So members refuse all that
-// an Observer refuses, except a ReInit and proposals by reference, but an Observer
-// may accept a commit that no member can follow. The tags are not signed: who
-// carries a commit can break them, unless the caller protects the whole message.
+// ExternalInit, and whether there is a secret for a PSK. So it may accept a commit that
+// no member can follow; and the tags are not signed, so that who carries a commit can
+// break them, unless the caller protects the whole message. What it refuses, members
+// refuse too, except private commits, proposals by reference and a ReInit.
 //
 // An Observer is never changed after it was made: Commit returns the next one,
 // which shares the tree nodes that stay the same. Goroutines may share it if they
@@ -146,12 +146,16 @@ func (o *Observer) Commit(message []byte, at time.Time) (*Observed, error) {
 }
 
 func (o *Observer) commit(message []byte, at time.Time) (*Observed, error) {
-	a, err := o.open(message)
+	m, err := o.open(message)
 	if err != nil {
 		return nil, err
 	}
+	a := &m.authenticated
 	c, err := o.epoch.judge(a, nil, &o.policy, at)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.checkTagLengths(o.epoch.suite); err != nil {
 		return nil, err
 	}
 	if c.reInit != nil {
@@ -166,30 +170,23 @@ func (o *Observer) commit(message []byte, at time.Time) (*Observed, error) {
 
 // open reads a commit and verifies that it is for this epoch and signed by the
 // leaf that it names.
-func (o *Observer) open(message []byte) (*authenticated, error) {
+func (o *Observer) open(message []byte) (*publicMessage, error) {
 	m, err := decodeMessage(message, WirePublic, decodePublicMessage)
 	if err != nil {
 		return nil, err
 	}
-	a := &m.authenticated
-	if a.content.kind != ContentCommit {
-		return nil, fmt.Errorf("content type %d is no commit: %w", a.content.kind, ErrMalformed)
+	if m.content.kind != ContentCommit {
+		return nil, fmt.Errorf("content type %d is no commit: %w", m.content.kind, ErrMalformed)
 	}
-	if err := o.epoch.addressed(a.content.groupID, a.content.epoch); err != nil {
+	if err := o.epoch.addressed(m.content.groupID, m.content.epoch); err != nil {
 		return nil, err
 	}
-	if a.content.sender.kind == senderMember && len(m.membershipTag) != o.epoch.suite.nh {
-		return nil, fmt.Errorf("tag of %d bytes: %w", len(m.membershipTag), ErrMembership)
-	}
-	if err := o.epoch.suite.checkTag(a.confirmationTag); err != nil {
-		return nil, err
-	}
-	for _, p := range a.content.commit.proposals {
+	for _, p := range m.content.commit.proposals {
 		if p.proposal == nil {
 			return nil, fmt.Errorf("proposal %x by reference, and an observer knows none: %w", p.ref, ErrProposal)
 		}
 	}
-	return a, o.epoch.verifySender(a)
+	return m, o.epoch.verifySender(&m.authenticated)
 }
 
 // Matches reports whether a member is in this very epoch: its whole context, the

@@ -11,7 +11,7 @@ import (
 type Policy struct {
 	// Credential is asked about every leaf before it can count: in key packages,
 	// updates, commit paths, external commits and each leaf of a tree that one
-	// joins (RFC 9420 §5.3.1). It has to verify that the leaf's signature key
+	// joins or observes (RFC 9420 §5.3.1). It has to verify that the leaf's signature key
 	// belongs to whom the credential names. There is no default.
 	Credential func(Admission) error
 	// PSK returns the secret of a pre-shared key, or an error. Nil means that
@@ -42,7 +42,8 @@ const (
 type Admission struct {
 	Leaf   *LeafNode
 	Reason Reason
-	// Index is the leaf's place; it is not known yet for ReasonAdd.
+	// Index is the leaf's place; it is 0 when a key package is checked outside any
+	// group.
 	Index LeafIndex
 	// Previous is the leaf that this one replaces: the application decides
 	// whether the one may succeed the other (RFC 9420 §5.3.1).

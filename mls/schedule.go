@@ -133,8 +133,7 @@ func (s *suite) confirmedHash(interim []byte, a *authenticated) []byte {
 	return s.digest(w.b)
 }
 
-// checkTag refuses a confirmation tag that no key can have made, which is all that
-// can be said of one without its key.
+// checkTag refuses a confirmation tag of another length than every key makes.
 func (s *suite) checkTag(tag []byte) error {
 	if len(tag) != s.nh {
 		return fmt.Errorf("tag of %d bytes: %w", len(tag), ErrConfirmation)

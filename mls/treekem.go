@@ -175,12 +175,12 @@ func (t *tree) applyPath(i LeafIndex, path *updatePath, added []LeafIndex) ([]st
 		if _, err := t.suite.kem.NewPublicKey(n.encryptionKey); err != nil {
 			return nil, fmt.Errorf("path node %d: %w", k, ErrKey)
 		}
-		keys[k] = n.encryptionKey
+		keys[k] = bytes.Clone(n.encryptionKey)
 	}
 	if !bytes.Equal(t.mergePath(i, steps, keys), path.leaf.ParentHash) {
 		return nil, fmt.Errorf("path leaf: %w", ErrParentHash)
 	}
-	t.nodes[i.node()] = &node{leaf: path.leaf}
+	t.nodes[i.node()] = &node{leaf: path.leaf.apart()}
 	return steps, nil
 }
 

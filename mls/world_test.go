@@ -230,21 +230,23 @@ func (w *world) talk() {
 	}
 }
 
-// externalJoin lets a member commit itself in.
-func (w *world) externalJoin(m *member, o ExternalJoin) {
+// externalJoin lets a member commit itself in, by way of its stored form: the
+// group has to outlast the wait for its commit to win. It returns the commit.
+func (w *world) externalJoin(m *member, o ExternalJoin) []byte {
 	w.t.Helper()
 	info := must[[]byte](w.t)(w.members[0].group.GroupInfo(true))
 	o.Profile = m.profile()
 	g, message, err := JoinExternal(info, nil, o, w.policy())
 	check(w.t, err)
+	m.group, m.store = g, nil
+	m.save()
 	for _, other := range slices.Clone(w.members) {
 		other.follow(message)
 	}
 	w.members = slices.DeleteFunc(w.members, func(m *member) bool { return m.group.Expelled() })
-	m.group, m.store = g, nil
-	m.save()
 	w.members = append(w.members, m)
 	w.agree()
+	return message
 }
 
 // crowd makes a group of n in which everybody has committed once, so that all
