@@ -34,6 +34,7 @@ const (
 	CodeNotHost        Code = "not-host"
 	CodeShuttingDown   Code = "shutting-down"
 	CodeInternal       Code = "internal"
+	CodeNoKeys         Code = "no-keys"
 
 	CodeLocked          Code = "locked"
 	CodeWrongPassphrase Code = "wrong-passphrase"

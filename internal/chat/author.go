@@ -1,9 +1,6 @@
 package chat
 
 import (
-	"fmt"
-	"unicode/utf8"
-
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
 )
@@ -25,30 +22,6 @@ type outbox struct {
 	read    uint64       // position up to which the user has seen the chat
 	marksAt int64        // Mono ms of the last marks sent
 	marks   demes.Head   // the head said with them
-}
-
-// SendText gives a message its seq. The id is for ever; the message is on this
-// device's disk when the turn's output is durable.
-func (c *Chat) SendText(now demes.Now, text string, replyTo *demes.EventID, key string) (demes.EventID, error) {
-	c.now = now
-	switch {
-	case text == "":
-		return demes.EventID{}, demes.Problem(demes.CodeTextEmpty, "The message is empty", "Write something first.")
-	case len(text) > demes.MaxText:
-		return demes.EventID{}, demes.Problem(demes.CodeTextTooLong, "The message is too long",
-			fmt.Sprintf("It has %d bytes and at most %d fit. Send it in parts.", len(text), demes.MaxText))
-	case !utf8.ValidString(text):
-		return demes.EventID{}, demes.Problem(demes.CodeBadInput, "The message is not valid UTF-8", "Send text encoded as UTF-8.")
-	}
-	if err := c.writable(); err != nil {
-		return demes.EventID{}, err
-	}
-	if !c.fold.Live {
-		return demes.EventID{}, demes.Problem(demes.CodeWrongPhase, "The chat has not started",
-			"Messages can be sent once the founder has pressed Start chat.")
-	}
-	payload, _ := wire.SealMessage(c.cfg.Salt(), text, replyTo)
-	return c.submit(demes.KindMessage, payload, key)
 }
 
 // writable says why this device cannot write here, or nil.
@@ -98,20 +71,39 @@ func (c *Chat) seal() {
 	}
 	for len(c.own.pending) > 0 {
 		item := c.own.pending[0]
-		seq, prev := c.tail.end(c.fold, c.self)
-		e := wire.Seal(c.cfg.Key, wire.Draft{
-			Chat: c.id, ID: demes.EventID{Device: c.self, Seq: item.Seq}, Kind: item.Kind, Prev: prev, After: c.shownHere(),
-			Seen: c.fold.Head, Lamport: max(c.fold.Lamport, c.tail.lamport) + 1, SentAt: item.SentAt,
-			Content: commitment(item), Payload: item.Payload,
-		})
-		if item.Seq != seq+1 || c.tail.hold(c.fold, e) != held {
+		seq, _ := c.tail.end(c.fold, c.self)
+		draft := c.draft(item)
+		if item.Seq != seq+1 || !c.tail.takes(c.fold, c.self, draft.Lamport, len(item.Payload)+wire.MaxSealing) {
 			return // the tail is full: it waits
+		}
+		payload := func(demes.Hash) ([]byte, error) { return item.Payload, nil }
+		if item.Kind.HasContent() {
+			if !c.keys.maySend(c) {
+				return
+			}
+			payload = func(context demes.Hash) ([]byte, error) { return c.keys.sealContent(item.Payload, context) }
+		}
+		e, err := wire.SealWith(c.cfg.Key, draft, payload)
+		if err != nil || c.tail.hold(c.fold, e) != held {
+			return
 		}
 		c.own.pending = c.own.pending[1:]
 		if item.Seq <= c.own.kept {
 			c.batch().OutboxDone = append(c.batch().OutboxDone, item.Seq)
 		}
+		if item.Kind.HasContent() {
+			c.keepContent(e, item.Payload)
+		}
 		c.nowHeld(e, c.self)
+	}
+}
+
+// draft is the event of an item, signed now.
+func (c *Chat) draft(item OutboxItem) wire.Draft {
+	_, prev := c.tail.end(c.fold, c.self)
+	return wire.Draft{
+		Chat: c.id, ID: demes.EventID{Device: c.self, Seq: item.Seq}, Kind: item.Kind, Prev: prev, After: c.shownHere(),
+		Seen: c.fold.Head, Lamport: max(c.fold.Lamport, c.tail.lamport) + 1, SentAt: item.SentAt, Content: commitment(item),
 	}
 }
 
@@ -133,14 +125,11 @@ func (c *Chat) shownHere() []demes.Mark {
 
 // commitment is the content_commit of an item; only content has one.
 func commitment(item OutboxItem) demes.Hash {
-	if item.Kind != demes.KindMessage {
+	if !item.Kind.HasContent() {
 		return demes.Hash{}
 	}
-	m := &wire.Message{}
-	if wire.Unmarshal(item.Payload, m) != nil {
-		return demes.Hash{}
-	}
-	return demes.Sum(m.GetSalt(), m.GetContent())
+	commit, _ := wire.Commitment(item.Payload) // this device made it
+	return commit
 }
 
 // keep makes what is still unsigned durable.

@@ -15,12 +15,14 @@
 package chat
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"fmt"
 	"slices"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // Config is what a chat needs of its device.
@@ -31,6 +33,10 @@ type Config struct {
 	Rand   func() uint64
 	Salt   func() [16]byte // for messages; secret randomness
 	Timing Timing
+	Suite  mls.Suite // of chats that are founded here; zero: the post-quantum hybrid
+	// Parallel runs f(0) to f(n-1), possibly at once, and returns when all are
+	// done; nil: one after the other.
+	Parallel func(n int, f func(int))
 	// Planted are faults that the simulator switches on to see its checks catch
 	// them; the zero value is the program.
 	Planted Planted
@@ -38,12 +44,15 @@ type Config struct {
 
 // Planted are bugs, one for each promise that they break.
 type Planted struct {
-	Twice   bool // S3: what is in the order already is put there again, and consumed
-	Unshown bool // S5: After is not looked at
-	Forget  bool // S6: the tail and the outbox are dropped at a restart
-	Rewind  bool // S8: a restart begins at an old state
-	Diverge bool // S9: the state depends on who folds it
-	Swap    bool // S1: some devices settle in another order than the council's
+	Twice     bool // S3: what is in the order already is put there again, and consumed
+	Unshown   bool // S5: After is not looked at
+	Forget    bool // S6: the tail and the outbox are dropped at a restart
+	Rewind    bool // S8: a restart begins at an old state
+	Diverge   bool // S9: the state depends on who folds it
+	Swap      bool // S1: some devices settle in another order than the council's
+	Hasty     bool // B5: keys change when a commit is settled, not when it is final
+	Keep      bool // C2: keys of messages stay after they were used
+	Credulous bool // B2: who wrote something is what the event says, not who sealed it
 }
 
 // Timing are the waits of a chat in milliseconds; the zero value means the
@@ -95,6 +104,10 @@ type Chat struct {
 	final finality
 	door  door
 	gens  generations
+	keys  keys
+
+	reading reading
+	title   string // by an amend; empty: that of the found event
 
 	phase   demes.Phase
 	mode    demes.Mode
@@ -154,13 +167,21 @@ func Found(cfg Config, now demes.Now, title, name string, nonce [16]byte, addres
 			fmt.Sprintf("A title has 1 to %d characters and a name 1 to %d, on one line.", demes.MaxTitle, demes.MaxName))
 	}
 	self := demes.DeviceID(cfg.Key.Public().(ed25519.PublicKey))
+	if cfg.Suite == 0 {
+		cfg.Suite = mls.XWing
+	}
+	c := newChat(cfg, now, newFold(demes.ChatID{}))
+	info, err := c.foundGroup(cfg.Suite, nonce[:])
+	if err != nil {
+		return nil, fmt.Errorf("found chat: %w", err)
+	}
 	payload := wire.Marshal(&wire.Found{
-		Format: Format, Title: title, Suite: SuiteClear, Cert: cfg.Cert, Name: name, Nonce: nonce[:], Addresses: addresses,
+		Format: Format, Title: title, Suite: uint32(cfg.Suite), Cert: cfg.Cert, Name: name, Nonce: nonce[:], Mls: info, Addresses: addresses,
 	})
 	e := wire.Seal(cfg.Key, wire.Draft{
 		ID: demes.EventID{Device: self, Seq: 1}, Kind: demes.KindFound, Lamport: 1, SentAt: now.Wall, Payload: payload,
 	})
-	c := newChat(cfg, now, newFold(e.Chat))
+	c.id, c.fold.Chat = e.Chat, e.Chat
 	c.checked = true
 	c.fold.Electors = []demes.DeviceID{self}
 	c.batch().Events = append(c.batch().Events, e)
@@ -174,9 +195,9 @@ func Found(cfg Config, now demes.Now, title, name string, nonce [16]byte, addres
 }
 
 // Enter begins a chat that this device was welcomed to with a base that
-// CheckBase accepted.
-func Enter(cfg Config, now demes.Now, base *wire.Base) (*Chat, error) {
-	fold, err := decodeFold(base.GetState())
+// CheckBase accepted. secrets are those of the key package in its request.
+func Enter(cfg Config, now demes.Now, base *wire.Base, secrets *mls.KeyPackageSecrets) (*Chat, error) {
+	fold, err := decodeFold(base.GetState(), base.GetTree(), true)
 	if err != nil {
 		return nil, fmt.Errorf("enter chat: %w", err)
 	}
@@ -187,11 +208,13 @@ func Enter(cfg Config, now demes.Now, base *wire.Base) (*Chat, error) {
 	}
 	c.gens.found, c.gens.chain = base.GetFound(), base.GetCertificates()
 	c.final.proof, c.final.index = base.GetProof(), fold.Head.Index
-	c.final.base = base
+	c.final.base, c.final.group = base, fold.group
+	c.enterGroup(base, secrets)
 	c.log.first, c.log.durable = fold.Head.Index+1, fold.Head.Index
 	c.put("found", wire.Marshal(c.gens.found))
 	c.put("chain", wire.Marshal(&wire.Chain{Certificates: c.gens.chain}))
-	c.put("base", wire.Marshal(base))
+	c.planRefresh()
+	c.put("base", wire.Marshal(&wire.Base{State: base.GetState(), Proof: base.GetProof(), Found: base.GetFound()}))
 	c.put("first", wire.Marshal(wire.PutHead(fold.Head)))
 	c.keepFold(true)
 	c.setPhase()
@@ -204,11 +227,12 @@ func Open(cfg Config, now demes.Now, saved *Saved) (*Chat, error) {
 	if err := wire.Unmarshal(saved.Values["fold"], state); err != nil {
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
-	fold, err := decodeFold(state)
+	fold, err := decodeFold(state, saved.Values["tree"], true)
 	if err != nil {
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
 	c := newChat(cfg, now, fold)
+	c.log.tree = fold.group
 	if err := c.readValues(saved.Values); err != nil {
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
@@ -226,6 +250,16 @@ func Open(cfg Config, now demes.Now, saved *Saved) (*Chat, error) {
 	}
 	for _, e := range c.tail.logs[c.self] {
 		c.own.left = c.own.left || e.Kind == demes.KindLeave
+		if e.Kind == demes.KindCommit {
+			c.own.commit = e.ID.Seq
+		}
+	}
+	if err := c.keys.load(c, saved); err != nil {
+		return nil, fmt.Errorf("open chat: %w", err)
+	}
+	c.planRefresh()
+	if err := c.resumeReading(saved.Values); err != nil {
+		return nil, fmt.Errorf("open chat: %w", err)
 	}
 	c.checked = len(c.fold.Members) == 1
 	c.setPhase()
@@ -246,8 +280,8 @@ func (c *Chat) readValues(values map[string][]byte) error {
 		}
 	}
 	c.gens.found, c.gens.chain = found, chain.GetCertificates()
-	if base.GetState() != nil {
-		c.final.base = base
+	if group := base.GetState().GetGroup(); group != nil && bytes.Equal(group, c.fold.group.State()) {
+		c.final.base, c.final.group = base, c.fold.group // without its tree nobody can join by it
 	}
 	c.log.first = first.GetIndex() + 1
 	c.log.start = values["start"]
@@ -256,6 +290,8 @@ func (c *Chat) readValues(values map[string][]byte) error {
 	if err := wire.Unmarshal(c.log.start, start); err != nil {
 		return err
 	}
+	c.log.startTree = values["start.tree"]
+	c.title = string(values["title"])
 	c.final.index = max(proofHead(proof).Index, start.GetIndex()) // a base is final
 	c.own.read = readNumber(values["read"])
 	return nil
@@ -385,13 +421,18 @@ func (c *Chat) isConnected(d demes.DeviceID) bool {
 func (c *Chat) Output() (Output, bool) {
 	if !c.gone() {
 		c.goOn()
+		c.readOn()
+		c.comeBackAgain()
+		c.askContents()
 		c.seal()
+		c.stage()
 		c.offer()
 		c.collect()
 		c.relay()
 		c.watch()
 	}
 	c.own.keep(c)
+	c.keys.keep(c)
 	out := c.out
 	c.out = Output{}
 	if out.Batch == nil && len(out.Frames) == 0 && len(out.Notices) == 0 {

@@ -1,12 +1,15 @@
 package chat
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // Limits at the door.
@@ -23,54 +26,157 @@ const (
 type door struct {
 	open    bool // admits every knock from this machine and private networks
 	knocks  map[demes.DeviceID]*knock
-	wanted  map[demes.DeviceID]*wire.JoinRequest // admitted here and not in the log yet
-	removes map[demes.DeviceID]bool              // to be removed by this device
-	online  map[demes.DeviceID]bool              // by the host's last status
-	council []demes.DeviceID                     // by the host's last status
+	wanted  map[demes.DeviceID]*applicant // admitted here and not in the log yet
+	removes map[demes.DeviceID]bool       // to be removed by this device
+	rejoins map[demes.DeviceID][]byte     // external commits that members asked to be put into the log
+	bases   map[demes.DeviceID]*entrance  // what devices that were just added go on from
+	refresh bool                          // this device's keys are to be renewed
+	online  map[demes.DeviceID]bool       // by the host's last status
+	council []demes.DeviceID              // by the host's last status
+}
+
+// applicant is a request with the key package that it names.
+type applicant struct {
+	request *wire.JoinRequest
+	keys    *mls.KeyPackage
+}
+
+// entrance is the first final state with a new member in it: its welcome leads
+// there.
+type entrance struct {
+	base  *wire.Base
+	group *mls.Observer
 }
 
 type knock struct {
-	request *wire.JoinRequest
+	request *applicant
 	name    string
 	address string
 	refused bool
 }
 
 func (d *door) reset() {
-	d.knocks, d.wanted = map[demes.DeviceID]*knock{}, map[demes.DeviceID]*wire.JoinRequest{}
+	d.knocks, d.wanted = map[demes.DeviceID]*knock{}, map[demes.DeviceID]*applicant{}
 	d.removes, d.online = map[demes.DeviceID]bool{}, map[demes.DeviceID]bool{}
+	d.rejoins, d.bases = map[demes.DeviceID][]byte{}, map[demes.DeviceID]*entrance{}
 }
 
 // Ask answers a join request. The joiner repeats the identical request until it
 // is refused or welcomed (docs/protocol.md#joining).
-func (c *Chat) Ask(now demes.Now, from demes.DeviceID, address string, request *wire.JoinRequest) *wire.JoinAnswer {
+func (c *Chat) Ask(now demes.Now, from demes.DeviceID, address string, ask *wire.JoinAsk) *wire.JoinAnswer {
 	c.now = now
-	body, device, err := wire.OpenJoin(request)
+	body, device, err := wire.OpenJoin(ask.GetRequest())
 	if err != nil || device != from || demes.ChatID(wire.HashOf(body.GetChat())) != c.id || c.gone() {
 		return refusal(demes.CodeRefused)
 	}
 	if c.fold.Members[device] != nil {
 		delete(c.door.wanted, device)
 		delete(c.door.knocks, device)
-		if base := c.final.base; base != nil && inBase(base, device) {
-			return &wire.JoinAnswer{State: wire.JoinAnswer_WELCOME, Base: &wire.Base{
-				State: base.GetState(), Proof: base.GetProof(), Found: base.GetFound(),
-				Certificates: c.gens.chain[:min(len(c.gens.chain), int(base.GetState().GetGeneration()))],
-			}}
+		if base := c.welcome(device); base != nil {
+			return &wire.JoinAnswer{State: wire.JoinAnswer_WELCOME, Base: base}
 		}
 		_, waits := c.missing(c.fold.Electors)
 		return &wire.JoinAnswer{State: wire.JoinAnswer_WAITING, Detail: waits}
 	}
-	if len(body.GetInviteKey()) == 0 {
-		return c.knocked(device, address, request, body)
+	who, err := c.apply(body, ask)
+	if err != nil {
+		return refusal(demes.CodeRefused)
 	}
-	switch c.fold.admits(c.self, body, device) {
-	case "":
-		return c.admit(device, request)
-	case VoidFull:
+	switch reason := c.fold.admits(c.self, body, device); {
+	case reason == VoidFull:
 		return refusal(demes.CodeChatFull)
+	case len(body.GetInviteKey()) == 0 && c.fold.devicesOf(accountOf(body)) == 0:
+		return c.knocked(device, address, who, body)
+	case reason == "":
+		return c.admit(device, who)
 	}
 	return refusal(demes.CodeRefused)
+}
+
+func accountOf(body *wire.JoinBody) demes.AccountID {
+	return demes.AccountID(wire.HashOf(body.GetCert().GetAccount()))
+}
+
+// apply checks the key package of a request as the commit that adds it will be.
+func (c *Chat) apply(body *wire.JoinBody, ask *wire.JoinAsk) (*applicant, error) {
+	sum := demes.Sum(ask.GetKeyPackage())
+	if !bytes.Equal(sum[:], body.GetKeyPackageHash()) {
+		return nil, fmt.Errorf("key package is not the one of the request: %w", ErrInvalid)
+	}
+	keys, err := mls.ParseKeyPackage(ask.GetKeyPackage())
+	if err != nil {
+		return nil, err
+	}
+	if keys.Suite != c.fold.Suite || leafDevice(keys.Leaf) != wire.Device(body.GetCert().GetDevice()) || !bytes.Equal(keys.Bytes(), ask.GetKeyPackage()) {
+		return nil, fmt.Errorf("key package of another suite or device: %w", ErrInvalid)
+	}
+	if err := keys.Check(c.policy(), time.UnixMilli(c.fold.LogMs)); err != nil {
+		return nil, err
+	}
+	return &applicant{request: ask.GetRequest(), keys: keys}, nil
+}
+
+// welcome is what a device that was added goes on from: the state of its add, with
+// the welcome into it. Where that is not here any more it is the newest state, and
+// the device comes in by an external commit (docs/protocol.md#rejoining).
+func (c *Chat) welcome(device demes.DeviceID) *wire.Base {
+	at, welcome := c.door.bases[device], []byte(nil)
+	if at != nil {
+		welcome = c.welcomeOf(c.fold.Members[device].SinceIndex)
+	} else if c.final.base != nil && inBase(c.final.base, device) {
+		at = &entrance{c.final.base, c.final.group}
+		if index := c.fold.Members[device].SinceIndex; c.epochAt(index) == c.final.group.Epoch() {
+			welcome = c.welcomeOf(index)
+		}
+	}
+	if at == nil {
+		return nil
+	}
+	return &wire.Base{
+		State: at.base.GetState(), Proof: at.base.GetProof(), Found: at.base.GetFound(), Tree: at.group.Tree(), Welcome: welcome,
+		Certificates: c.gens.chain[:min(len(c.gens.chain), int(at.base.GetState().GetGeneration()))],
+	}
+}
+
+// commitAt reads a commit of the settled log; nil where it is not held.
+func (c *Chat) commitAt(index uint64) *wire.Commit {
+	entries, err := c.cfg.Log.Settled(c.id, index, 1)
+	if err != nil || len(entries) == 0 || entries[0].Event == nil || entries[0].Event.Kind != demes.KindCommit {
+		return nil
+	}
+	commit := &wire.Commit{}
+	if wire.Unmarshal(entries[0].Event.Payload, commit) != nil {
+		return nil
+	}
+	return commit
+}
+
+func (c *Chat) welcomeOf(index uint64) []byte { return c.commitAt(index).GetWelcome() }
+
+// epochAt is the epoch that the commit at an index led to; 0 where it is not held.
+func (c *Chat) epochAt(index uint64) uint64 {
+	if commit := c.commitAt(index); commit != nil {
+		return commit.GetEpoch() + 1
+	}
+	return 0
+}
+
+// keepBase keeps a state that has become final for the devices that it was the
+// first to have, until they are seen.
+func (d *door) keepBase(c *Chat) {
+	state := c.final.base.GetState()
+	for _, m := range state.GetMembers() {
+		device := wire.Device(m.GetDevice())
+		if d.bases[device] == nil && m.GetLastSeq() == 0 && !c.isConnected(device) && device != c.self &&
+			c.epochAt(m.GetSinceIndex()) == state.GetEpoch() && len(d.bases) < MaxWanted {
+			d.bases[device] = &entrance{c.final.base, c.final.group}
+		}
+	}
+	for device := range d.bases {
+		if m := c.fold.Members[device]; m == nil || m.LastSeq > 0 || c.isConnected(device) {
+			delete(d.bases, device)
+		}
+	}
 }
 
 func refusal(code demes.Code) *wire.JoinAnswer {
@@ -82,17 +188,17 @@ func inBase(base *wire.Base, d demes.DeviceID) bool {
 }
 
 // admit stages the add of a device whose request is good.
-func (c *Chat) admit(device demes.DeviceID, request *wire.JoinRequest) *wire.JoinAnswer {
+func (c *Chat) admit(device demes.DeviceID, who *applicant) *wire.JoinAnswer {
 	if len(c.door.wanted) >= MaxWanted {
 		return refusal(demes.CodeTooMany)
 	}
-	c.door.wanted[device] = request
+	c.door.wanted[device] = who
 	c.stage()
 	return &wire.JoinAnswer{State: wire.JoinAnswer_WAITING}
 }
 
 // knocked lets a device wait in front of the lobby for the founder's word.
-func (c *Chat) knocked(device demes.DeviceID, address string, request *wire.JoinRequest, body *wire.JoinBody) *wire.JoinAnswer {
+func (c *Chat) knocked(device demes.DeviceID, address string, who *applicant, body *wire.JoinBody) *wire.JoinAnswer {
 	if c.fold.Live || c.self != c.fold.Founder {
 		return refusal(demes.CodeRefused)
 	}
@@ -101,7 +207,7 @@ func (c *Chat) knocked(device demes.DeviceID, address string, request *wire.Join
 		if len(c.door.knocks) >= MaxKnocks && !c.door.forgetRefused() {
 			return refusal(demes.CodeTooMany)
 		}
-		k = &knock{request: request, name: body.GetName(), address: address}
+		k = &knock{request: who, name: body.GetName(), address: address}
 		c.door.knocks[device] = k
 		c.notice(Notice{Kind: NoticeKnock, Peer: device})
 		c.notice(Notice{Kind: NoticeMembers})
@@ -172,37 +278,6 @@ func (d *door) changed(c *Chat) {
 	}
 	c.stage()
 	c.notice(Notice{Kind: NoticeMembers})
-}
-
-// stage writes one commit for everything wanted. One is under way at a time: a
-// second would be void, its epoch stale (docs/protocol.md#membership).
-func (c *Chat) stage() {
-	if c.own.commit != 0 || c.gone() || c.fold.Members[c.self] == nil || c.fold.Members[c.self].Leaving {
-		return
-	}
-	commit := &wire.Commit{Epoch: c.fold.Epoch}
-	for _, d := range sortedDevices(c.door.wanted) {
-		request := c.door.wanted[d]
-		body, device, err := wire.OpenJoin(request)
-		if err != nil || c.fold.admits(c.self, body, device) != "" {
-			delete(c.door.wanted, d)
-			continue
-		}
-		commit.Changes = append(commit.Changes, &wire.Change{Kind: &wire.Change_Add{Add: request}})
-	}
-	for _, d := range sortedDevices(c.door.removes) {
-		if c.fold.Members[d] == nil {
-			delete(c.door.removes, d)
-			continue
-		}
-		commit.Changes = append(commit.Changes, &wire.Change{Kind: &wire.Change_Remove{Remove: d[:]}})
-	}
-	if len(commit.Changes) == 0 {
-		return
-	}
-	if id, err := c.submit(demes.KindCommit, wire.Marshal(commit), ""); err == nil {
-		c.own.commit = id.Seq
-	}
 }
 
 // stageRemovals is the host's duty: who has left is removed, once a generation

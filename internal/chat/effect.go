@@ -15,12 +15,16 @@ func (f *Fold) applyFound(s Sealed) (Outcome, string) {
 		return Ignored, ""
 	}
 	device, account, err := wire.OpenCert(found.GetCert())
-	if err != nil || device != e.ID.Device || found.GetFormat() != Format || found.GetSuite() != SuiteClear ||
+	if err != nil || device != e.ID.Device || found.GetFormat() != Format ||
 		!wire.ValidTitle(found.GetTitle()) || !wire.ValidName(found.GetName()) || !wire.ValidAddresses(found.GetAddresses()) {
 		return Ignored, ""
 	}
+	group, err := f.openGroup(found)
+	if err != nil {
+		return Ignored, ""
+	}
 	f.advance(s, e.Hash)
-	f.Format, f.Suite, f.Title, f.Founder = found.GetFormat(), found.GetSuite(), found.GetTitle(), device
+	f.Format, f.Suite, f.Title, f.Founder, f.group = found.GetFormat(), group.Suite(), found.GetTitle(), device, group
 	f.Electors = []demes.DeviceID{device}
 	f.Lamport = e.Lamport
 	f.Members[device] = &Member{
@@ -39,6 +43,11 @@ func (f *Fold) effect(author *Member, e *demes.Event) (void string) {
 		}
 		f.Position++
 		return ""
+	case demes.KindAmend:
+		if !f.Live {
+			return VoidLobby
+		}
+		return ""
 	case demes.KindStart:
 		if f.Live || e.ID.Device != f.Founder {
 			return VoidRight
@@ -46,7 +55,7 @@ func (f *Fold) effect(author *Member, e *demes.Event) (void string) {
 		f.Live = true
 		return ""
 	case demes.KindCommit:
-		return f.commit(author, e.Payload)
+		return f.commit(author, e)
 	case demes.KindLeave:
 		author.Leaving = true
 		return ""
@@ -56,30 +65,12 @@ func (f *Fold) effect(author *Member, e *demes.Event) (void string) {
 		return f.revoke(author, e.Payload)
 	case demes.KindProfile:
 		return f.profile(author, e.Payload)
+	case demes.KindRole:
+		return f.role(author, e.Payload)
+	case demes.KindSettings:
+		return f.settings(author, e.Payload)
 	}
 	return VoidKind
-}
-
-// commit changes who is a member. All of its changes hold, or none
-// (docs/protocol.md#membership).
-func (f *Fold) commit(author *Member, payload []byte) (void string) {
-	commit := &wire.Commit{}
-	if wire.Unmarshal(payload, commit) != nil || len(commit.GetChanges()) == 0 || len(commit.GetMls()) != 0 {
-		return VoidMalformed
-	}
-	if commit.GetEpoch() != f.Epoch {
-		return VoidEpoch
-	}
-	trial := f.trial()
-	for _, change := range commit.GetChanges() {
-		if void := trial.change(author, change); void != "" {
-			return void
-		}
-	}
-	f.Members, f.Gone, f.Invites = trial.Members, trial.Gone, trial.Invites
-	f.forget()
-	f.Epoch++
-	return ""
 }
 
 // trial is a fold whose membership can be changed without changing f's.
@@ -101,95 +92,13 @@ func (f *Fold) trial() *Fold {
 	return &t
 }
 
-func (f *Fold) change(author *Member, change *wire.Change) (void string) {
-	switch kind := change.GetKind().(type) {
-	case *wire.Change_Add:
-		return f.add(author, kind.Add)
-	case *wire.Change_Remove:
-		return f.remove(author, wire.Device(kind.Remove))
-	}
-	return VoidKind
-}
-
-func (f *Fold) add(author *Member, request *wire.JoinRequest) (void string) {
-	body, device, err := wire.OpenJoin(request)
-	if err != nil || demes.ChatID(wire.HashOf(body.GetChat())) != f.Chat {
-		return VoidMalformed
-	}
-	if reason := f.admits(author.Device, body, device); reason != "" {
-		return reason
-	}
-	if key, invited := wire.Bytes32(body.GetInviteKey()); invited {
-		f.Invites[key].UsesLeft--
-		if f.Invites[key].UsesLeft == 0 {
-			delete(f.Invites, key)
-		}
-	}
-	_, account, _ := wire.OpenCert(body.GetCert())
-	member := &Member{
-		Device: device, Account: account, Cert: body.GetCert(), Name: body.GetName(), Role: demes.RoleMember,
-		SinceIndex: f.Head.Index, SinceMs: f.LogMs, Addresses: body.GetAddresses(),
-	}
-	if gone, was := f.Gone[device]; was {
-		member.LastSeq, member.LastHash = gone.LastSeq, gone.LastHash
-		delete(f.Gone, device)
-	}
-	f.Members[device] = member
-	return ""
-}
-
-// admits says why the request is not good now, or "". An invite must be good at
-// this index; a knock is good in the lobby only, and only the founder may admit
-// it (docs/protocol.md#joining).
-func (f *Fold) admits(author demes.DeviceID, body *wire.JoinBody, device demes.DeviceID) (void string) {
-	if f.Members[device] != nil {
-		return VoidRight
-	}
-	if len(f.Members) >= MaxMembers {
-		return VoidFull
-	}
-	if body.GetNotAfterMs() < f.LogMs {
-		return VoidInvite
-	}
-	key, invited := wire.Bytes32(body.GetInviteKey())
-	if !invited {
-		if f.Live || author != f.Founder {
-			return VoidRight
-		}
-		return ""
-	}
-	invite := f.Invites[key]
-	if invite == nil || invite.UsesLeft == 0 || invite.NotAfter < f.LogMs || f.Members[invite.Author] == nil {
-		return VoidInvite
-	}
-	return ""
-}
-
-// remove takes a device out: one that has left by anybody, any other by the
-// founder or an admin. The founder stays.
-func (f *Fold) remove(author *Member, device demes.DeviceID) (void string) {
-	member := f.Members[device]
-	if member == nil {
-		return VoidMalformed
-	}
-	may := author.Role == demes.RoleFounder || author.Role == demes.RoleAdmin
-	if !member.Leaving && (!may || member.Role == demes.RoleFounder || device == author.Device) {
-		return VoidRight
-	}
-	delete(f.Members, device)
-	f.Gone[device] = Gone{LastSeq: member.LastSeq, LastHash: member.LastHash, Name: member.Name, Index: f.Head.Index}
-	for key, invite := range f.Invites {
-		if invite.Author == device {
-			delete(f.Invites, key)
-		}
-	}
-	return ""
-}
-
 func (f *Fold) invite(author *Member, payload []byte) (void string) {
 	invite := &wire.Invite{}
 	if wire.Unmarshal(payload, invite) != nil {
 		return VoidMalformed
+	}
+	if f.Settings.AdminsInvite && author.Role == demes.RoleMember {
+		return VoidRight
 	}
 	key, ok := wire.Bytes32(invite.GetInviteKey())
 	if !ok || invite.GetUses() == 0 || invite.GetUses() > MaxInviteUses || f.Invites[key] != nil {
@@ -230,5 +139,43 @@ func (f *Fold) profile(author *Member, payload []byte) (void string) {
 		return VoidMalformed
 	}
 	author.Name, author.Addresses = profile.GetName(), slices.Clone(profile.GetAddresses())
+	return ""
+}
+
+// role says what the devices of an account may do: the founder's word.
+func (f *Fold) role(author *Member, payload []byte) (void string) {
+	role := &wire.Role{}
+	account, ok := [32]byte{}, false
+	if wire.Unmarshal(payload, role) == nil {
+		account, ok = wire.Bytes32(role.GetAccount())
+	}
+	if !ok || role.GetRole() > roleNumbers[demes.RoleAdmin] {
+		return VoidMalformed
+	}
+	if author.Role != demes.RoleFounder || author.Account == demes.AccountID(account) {
+		return VoidRight
+	}
+	found := false
+	for _, m := range f.Members {
+		if m.Account == demes.AccountID(account) {
+			found, m.Role = true, roleOf(role.GetRole())
+		}
+	}
+	if !found {
+		return VoidMalformed
+	}
+	return ""
+}
+
+// settings changes the chat's rules.
+func (f *Fold) settings(author *Member, payload []byte) (void string) {
+	settings := &wire.Settings{}
+	if wire.Unmarshal(payload, settings) != nil || settings.GetDisappearAfterMs() < 0 || settings.GetDisappearAfterMs() > MaxDisappear {
+		return VoidMalformed
+	}
+	if author.Role == demes.RoleMember {
+		return VoidRight
+	}
+	f.Settings = Settings{AdminsInvite: settings.GetAdminsInvite(), DisappearAfter: settings.GetDisappearAfterMs()}
 	return ""
 }

@@ -63,6 +63,16 @@ func (c *Chat) Step(now demes.Now, from demes.DeviceID, f *wire.Frame) error {
 	case *wire.Frame_Goodbye:
 		c.stepGoodbye(from)
 		return nil
+	case *wire.Frame_KeysAsk:
+		return c.stepKeysAsk(from, kind.KeysAsk)
+	case *wire.Frame_KeysInfo:
+		return c.stepKeysInfo(from, kind.KeysInfo)
+	case *wire.Frame_Rejoin:
+		return c.stepRejoin(from, kind.Rejoin)
+	case *wire.Frame_RevealAsk:
+		return c.stepRevealAsk(from, kind.RevealAsk)
+	case *wire.Frame_Revealed:
+		return c.stepRevealed(from, kind.Revealed)
 	}
 	if done := c.otherGeneration(from, f.GetGeneration()); done {
 		return nil
@@ -108,6 +118,8 @@ func (c *Chat) stepGeneration(from demes.DeviceID, f *wire.Frame) error {
 		return c.stepHandoverAsk(from, kind.HandoverAsk)
 	case *wire.Frame_Marks:
 		c.stepMarks(from, kind.Marks)
+	case *wire.Frame_Judge:
+		return c.stepJudge(from, kind.Judge)
 	default:
 		return fmt.Errorf("frame of an unknown kind from %s: %w", from.Short(), ErrInvalid)
 	}
@@ -188,6 +200,8 @@ func (c *Chat) lack(from demes.DeviceID, ask bool) {
 // nowHeld does what an event that is held for the first time asks for.
 func (c *Chat) nowHeld(e *demes.Event, from demes.DeviceID) {
 	c.batch().Events = append(c.batch().Events, e)
+	c.read(e)
+	c.judgeHeld(e)
 	c.host.queue = append(c.host.queue, e)
 	if e.Kind == demes.KindMessage {
 		c.notice(Notice{Kind: NoticeMessage, Event: e.ID})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // Limits of what is kept until it is final.
@@ -22,7 +23,8 @@ type finality struct {
 	index    uint64
 	proof    *wire.FinalProof // the newest
 	base     *wire.Base       // the newest state with its proof: what a joiner goes on from
-	states   map[uint64][]byte
+	group    *mls.Observer    // the public group of base's state
+	states   map[uint64]kept
 	receipts map[demes.DeviceID][]*wire.Receipt // at the host, the newest last
 	due      []checkpoint                       // to be signed with this turn's output
 	signedAt int64                              // Mono ms
@@ -37,15 +39,21 @@ type checkpoint struct {
 	state demes.Hash
 }
 
+// kept is a state that a final proof may still be made for.
+type kept struct {
+	raw   []byte
+	group *mls.Observer
+}
+
 func (f *finality) reset() {
-	f.states, f.receipts, f.due = map[uint64][]byte{}, map[demes.DeviceID][]*wire.Receipt{}, nil
+	f.states, f.receipts, f.due = map[uint64]kept{}, map[demes.DeviceID][]*wire.Receipt{}, nil
 	f.signed, f.early = demes.Head{}, nil
 }
 
 // checkpoint remembers the state at the entry that was just consumed.
 func (f *finality) checkpoint(c *Chat) {
 	state := c.fold.Encode()
-	f.states[c.fold.Head.Index] = state
+	f.states[c.fold.Head.Index] = kept{state, c.fold.group}
 	f.due = append(f.due, checkpoint{head: c.fold.Head, state: demes.Sum(state)})
 	if len(f.states) > MaxCheckpoints {
 		oldest := c.fold.Head.Index
@@ -241,15 +249,17 @@ func (f *finality) advance(c *Chat, proof *wire.FinalProof) {
 	head := proofHead(proof)
 	f.index, f.proof = head.Index, proof
 	c.put("final", wire.Marshal(proof))
-	raw, have := f.states[head.Index]
+	at, have := f.states[head.Index]
 	if !have && c.fold.Head == head {
-		raw, have = c.fold.Encode(), true
+		at, have = kept{c.fold.Encode(), c.fold.group}, true
 	}
-	if have && demes.Sum(raw) == proofState(proof) {
+	if have && demes.Sum(at.raw) == proofState(proof) {
 		state := &wire.State{}
-		if wire.Unmarshal(raw, state) == nil {
+		if wire.Unmarshal(at.raw, state) == nil {
+			f.group = at.group
 			f.base = &wire.Base{State: state, Proof: proof, Certificates: c.gens.chain, Found: c.gens.found}
 			c.put("base", wire.Marshal(&wire.Base{State: state, Proof: proof, Found: c.gens.found})) // the chain is kept once
+			c.door.keepBase(c)
 		}
 	}
 	for index := range f.states {
@@ -257,6 +267,7 @@ func (f *finality) advance(c *Chat, proof *wire.FinalProof) {
 			delete(f.states, index)
 		}
 	}
+	c.keys.advance(c)
 	c.door.changed(c)
 	c.notice(Notice{Kind: NoticeMembers})
 }

@@ -2,10 +2,12 @@ package chat
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // Limits of what the log may make every member remember
@@ -17,14 +19,19 @@ const (
 	MaxGone        = 1024    // devices that are no members any more; the oldest are forgotten
 	MaxElectors    = 9       // a majority of them must be reachable to convene
 	MaxLamportLead = 1 << 20 // above the log's maximum: one author cannot use the clock up
+	MaxDevices     = 8       // of one account
+	// RefreshGap is how much log time lies between two commits that change nobody,
+	// and RejoinGap between two external commits of a device, in ms: keys change
+	// often enough to heal, and no member keeps the others busy with it.
+	RefreshGap = 600_000
+	RejoinGap  = 60_000
+	// MaxDisappear is the longest time after which messages may be set to be
+	// deleted, in ms: a year.
+	MaxDisappear = 365 * 24 * 3_600_000
 )
 
 // Format is the chat format that this program writes and reads.
 const Format = 1
-
-// SuiteClear is the suite of payloads that are not encrypted again above the
-// links' own encryption.
-const SuiteClear = 0
 
 // Fold is the state of a chat after its settled log up to Head: who is a
 // member, who may do what, which invites are good. It is a pure function of
@@ -33,7 +40,7 @@ const SuiteClear = 0
 type Fold struct {
 	Chat     demes.ChatID
 	Format   uint32
-	Suite    uint32
+	Suite    mls.Suite // fixed by the found event
 	Title    string
 	Founder  demes.DeviceID
 	Head     demes.Head
@@ -48,7 +55,13 @@ type Fold struct {
 	Members  map[demes.DeviceID]*Member
 	Gone     map[demes.DeviceID]Gone
 	Invites  map[[32]byte]*Invite
-	Plan     []Rank           // the succession, best first
+	Plan     []Rank // the succession, best first
+	Settings Settings
+	// RefreshedMs is the log time of the last commit that changed nobody.
+	RefreshedMs int64
+	// group is the public side of the chat's MLS group. Invariant: its leaves are
+	// the devices of Members, and its epoch is Epoch (promise B5).
+	group    *mls.Observer
 	Electors []demes.DeviceID // of this generation, in the order of their Raft ids
 
 	planted Planted
@@ -67,6 +80,14 @@ type Member struct {
 	LastHash   demes.Hash
 	Leaving    bool // has left; the next commit removes it
 	Addresses  []string
+	RejoinedMs int64 // log time of its last external commit; 0: none
+	History    bool  // its invite shared what was said before
+}
+
+// Settings are the chat's rules, by the founder or an admin.
+type Settings struct {
+	AdminsInvite   bool  // only the founder and admins make invites
+	DisappearAfter int64 // ms after which messages are deleted; 0: never
 }
 
 // Gone is what is remembered of a device that is no member any more, so that
@@ -76,6 +97,7 @@ type Gone struct {
 	LastHash demes.Hash
 	Name     string
 	Index    uint64 // where it went: the oldest are forgotten first
+	Revoked  bool   // by its own person: it never comes back
 }
 
 // Invite is one invite that is good.
@@ -124,6 +146,8 @@ const (
 	VoidInvite    = "invite"
 	VoidFull      = "full"
 	VoidLamport   = "lamport"
+	VoidKeys      = "keys" // its MLS commit is not valid, or does something else than it says
+	VoidRate      = "rate"
 )
 
 // Apply consumes one entry, or says why it does not. void is the reason for
@@ -259,16 +283,18 @@ func (f *Fold) Hash() demes.Hash { return demes.Sum(f.Encode()) }
 
 func (f *Fold) state() *wire.State {
 	s := &wire.State{
-		Chat: f.Chat[:], Format: f.Format, Suite: f.Suite, Title: f.Title, Founder: f.Founder[:],
+		Chat: f.Chat[:], Format: f.Format, Suite: uint32(f.Suite), Title: f.Title, Founder: f.Founder[:],
 		Generation: f.Head.Generation, Term: f.Term, Host: f.Host[:], Index: f.Head.Index, Position: f.Position,
 		Hash: f.Head.Hash[:], LogMs: f.LogMs, Lamport: f.Lamport, Epoch: f.Epoch, Live: f.Live, Slot: f.Slot,
+		Group: f.group.State(), RefreshedMs: f.RefreshedMs,
+		Settings: &wire.Settings{AdminsInvite: f.Settings.AdminsInvite, DisappearAfterMs: f.Settings.DisappearAfter},
 	}
 	for _, d := range sortedDevices(f.Members) {
 		s.Members = append(s.Members, f.Members[d].encode())
 	}
 	for _, d := range sortedDevices(f.Gone) {
 		g := f.Gone[d]
-		s.Gone = append(s.Gone, &wire.GoneState{Device: d[:], LastSeq: g.LastSeq, LastHash: g.LastHash[:], Name: g.Name, Index: g.Index})
+		s.Gone = append(s.Gone, &wire.GoneState{Device: d[:], LastSeq: g.LastSeq, LastHash: g.LastHash[:], Name: g.Name, Index: g.Index, Revoked: g.Revoked})
 	}
 	keys := make([][32]byte, 0, len(f.Invites))
 	for k := range f.Invites {
@@ -297,20 +323,48 @@ func PutRanks(ranks []Rank) []*wire.Rank {
 
 var roleNumbers = map[demes.Role]uint32{demes.RoleMember: 0, demes.RoleAdmin: 1, demes.RoleFounder: 2}
 
+// roleOf is the role of a number; an unknown one gives no rights.
+func roleOf(number uint32) demes.Role {
+	for name, n := range roleNumbers {
+		if n == number {
+			return name
+		}
+	}
+	return demes.RoleMember
+}
+
 func (m *Member) encode() *wire.MemberState {
 	return &wire.MemberState{
 		Device: m.Device[:], Cert: m.Cert, Name: m.Name, Role: roleNumbers[m.Role], SinceIndex: m.SinceIndex,
 		SinceMs: m.SinceMs, LastSeq: m.LastSeq, LastHash: m.LastHash[:], Leaving: m.Leaving, Addresses: m.Addresses,
+		RejoinedMs: m.RejoinedMs, History: m.History,
 	}
 }
 
-// decodeFold reads a state; certificates in it are checked again.
-func decodeFold(s *wire.State) (*Fold, error) {
+// decodeFold reads a state; certificates in it are checked again. The ratchet
+// tree travels apart from it: the state has its hash.
+func decodeFold(s *wire.State, tree []byte, trusted bool) (*Fold, error) {
+	f, err := decodeState(s)
+	if err != nil {
+		return nil, err
+	}
+	if f.group, err = mls.ParseObserver(s.GetGroup(), tree, leafPolicy(&f.Chat), trusted); err != nil {
+		return nil, fmt.Errorf("the state's keys: %w", err)
+	}
+	if f.group.Suite() != f.Suite || f.group.Epoch() != f.Epoch || !f.treeIsRoster(f.group) {
+		return nil, fmt.Errorf("the state's keys are not those of its members: %w", wire.ErrMalformed)
+	}
+	return f, nil
+}
+
+func decodeState(s *wire.State) (*Fold, error) {
 	f := newFold(demes.ChatID(wire.HashOf(s.GetChat())))
-	f.Format, f.Suite, f.Title, f.Founder = s.GetFormat(), s.GetSuite(), s.GetTitle(), wire.Device(s.GetFounder())
+	f.Format, f.Suite, f.Title, f.Founder = s.GetFormat(), mls.Suite(s.GetSuite()), s.GetTitle(), wire.Device(s.GetFounder())
 	f.Head = demes.Head{Generation: s.GetGeneration(), Index: s.GetIndex(), Hash: wire.HashOf(s.GetHash())}
 	f.Slot, f.Position, f.Term, f.Host = s.GetSlot(), s.GetPosition(), s.GetTerm(), wire.Device(s.GetHost())
 	f.LogMs, f.Lamport, f.Epoch, f.Live = s.GetLogMs(), s.GetLamport(), s.GetEpoch(), s.GetLive()
+	f.RefreshedMs = s.GetRefreshedMs()
+	f.Settings = Settings{AdminsInvite: s.GetSettings().GetAdminsInvite(), DisappearAfter: s.GetSettings().GetDisappearAfterMs()}
 	if len(s.GetMembers()) > MaxMembers || len(s.GetGone()) > MaxGone || len(s.GetInvites()) > MaxInvites || len(s.GetElectors()) > MaxElectors || len(s.GetPlan()) > MaxMembers {
 		return nil, wire.ErrTooLarge
 	}
@@ -322,7 +376,7 @@ func decodeFold(s *wire.State) (*Fold, error) {
 		f.Members[member.Device] = member
 	}
 	for _, g := range s.GetGone() {
-		f.Gone[wire.Device(g.GetDevice())] = Gone{LastSeq: g.GetLastSeq(), LastHash: wire.HashOf(g.GetLastHash()), Name: g.GetName(), Index: g.GetIndex()}
+		f.Gone[wire.Device(g.GetDevice())] = Gone{LastSeq: g.GetLastSeq(), LastHash: wire.HashOf(g.GetLastHash()), Name: g.GetName(), Index: g.GetIndex(), Revoked: g.GetRevoked()}
 	}
 	for _, i := range s.GetInvites() {
 		key, _ := wire.Bytes32(i.GetInviteKey())
@@ -343,16 +397,10 @@ func decodeMember(m *wire.MemberState) (*Member, error) {
 	if device != wire.Device(m.GetDevice()) || !wire.ValidName(m.GetName()) || !wire.ValidAddresses(m.GetAddresses()) {
 		return nil, wire.ErrMalformed
 	}
-	role := demes.RoleMember
-	for name, n := range roleNumbers {
-		if n == m.GetRole() {
-			role = name
-		}
-	}
 	return &Member{
-		Device: device, Account: account, Cert: m.GetCert(), Name: m.GetName(), Role: role, SinceIndex: m.GetSinceIndex(),
+		Device: device, Account: account, Cert: m.GetCert(), Name: m.GetName(), Role: roleOf(m.GetRole()), SinceIndex: m.GetSinceIndex(),
 		SinceMs: m.GetSinceMs(), LastSeq: m.GetLastSeq(), LastHash: wire.HashOf(m.GetLastHash()), Leaving: m.GetLeaving(),
-		Addresses: m.GetAddresses(),
+		Addresses: m.GetAddresses(), RejoinedMs: m.GetRejoinedMs(), History: m.GetHistory(),
 	}, nil
 }
 

@@ -252,6 +252,7 @@ func (c *Chat) enter(cert *wire.Certificate) error {
 	c.keepFold(true)
 	c.final.reset()
 	c.final.index = max(c.final.index, c.fold.Head.Index) // certificates make their base final
+	c.keys.advance(c)
 	c.host.term, c.host.queue = 0, nil
 	c.own.marksAt = 0
 	for _, p := range c.peers {
@@ -498,7 +499,7 @@ func CheckBase(base *wire.Base, id demes.ChatID, self demes.DeviceID, inviter *d
 	if err := verifyProof(base.GetProof(), id, electors); err != nil {
 		return err
 	}
-	fold, err := decodeFold(base.GetState())
+	fold, err := decodeFold(base.GetState(), base.GetTree(), false)
 	if err != nil {
 		return fmt.Errorf("the base's state: %w", err)
 	}

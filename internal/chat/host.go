@@ -36,6 +36,7 @@ type hosting struct {
 	matrixAt int64
 	swapAt   int64 // Mono ms when a vote was last given for a place in the succession
 	movedAt  int64 // Mono ms when a member's wish last moved the host
+	judged   map[demes.Hash]*judgement
 }
 
 // spread is an event and from whom it came.
@@ -46,6 +47,7 @@ type spread struct {
 
 func (h *hosting) reset() {
 	h.ends, h.reports = map[demes.DeviceID]uint64{}, map[[2]demes.DeviceID]*wire.Report{}
+	h.judged = map[demes.Hash]*judgement{}
 }
 
 // offer puts what is held into the council's log: the host's work.
@@ -152,7 +154,7 @@ func (c *Chat) logEnd(d demes.DeviceID) uint64 {
 
 // isNext reports whether an event would be consumed where it is proposed now.
 func (c *Chat) isNext(e *demes.Event) bool {
-	if e.ID.Seq != c.logEnd(e.ID.Device)+1 {
+	if e.ID.Seq != c.logEnd(e.ID.Device)+1 || !c.fits(e) {
 		return false
 	}
 	for _, m := range e.After {

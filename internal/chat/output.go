@@ -178,4 +178,9 @@ type Log interface {
 	// Expiring lists events whose content expires at or before a log time, oldest
 	// first, at most limit, and when the next one after them does (0: never).
 	Expiring(chat demes.ChatID, untilMs int64, limit int) (ids []demes.EventID, nextMs int64, err error)
+
+	// Amends lists the events that amend one of the targets, with their Plain:
+	// settled ones in index order, void ones left out, then held ones in
+	// provisional order. Without targets it lists those that amend the chat.
+	Amends(chat demes.ChatID, targets []demes.EventID) ([]SettledEntry, error)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // FoldEvery is how many entries may be consumed before the state is written
@@ -13,13 +14,16 @@ const FoldEvery = 256
 
 // settledLog is the part of the settled log that this device has.
 type settledLog struct {
-	first   uint64       // index of the first entry held here; a joiner has no earlier ones
-	movedAt int64        // Mono ms when the last entry was consumed
-	durable uint64       // entries up to here survive a power loss
-	unkept  int          // entries consumed since the state was written
-	start   []byte       // the state where this generation, or this device's part in it, began
-	way     *way         // an order that is not proven yet; nil: none
-	proven  []demes.Head // heads on a way that was proven, and is fetched again
+	first   uint64 // index of the first entry held here; a joiner has no earlier ones
+	movedAt int64  // Mono ms when the last entry was consumed
+	durable uint64 // entries up to here survive a power loss
+	unkept  int    // entries consumed since the state was written
+	start   []byte // the state where this generation, or this device's part in it, began
+	// startTree is the ratchet tree that belongs to start.
+	startTree []byte
+	tree      *mls.Observer // the group whose tree was written last
+	way       *way          // an order that is not proven yet; nil: none
+	proven    []demes.Head  // heads on a way that was proven, and is fetched again
 }
 
 // consume applies one entry and makes what follows from it part of this turn's
@@ -57,6 +61,7 @@ func (c *Chat) record(s Sealed, void string) {
 	c.log.unkept++
 	c.log.movedAt = c.now.Mono
 	if s.Event != nil {
+		c.readSettled(&entry)
 		dropped := c.tail.settled(s.Event)
 		b.Drop = append(b.Drop, dropped...)
 		if s.Event.ID.Device == c.self && len(dropped) > 0 {
@@ -64,6 +69,12 @@ func (c *Chat) record(s Sealed, void string) {
 		}
 		if s.Event.ID == (demes.EventID{Device: c.self, Seq: c.own.commit}) {
 			c.own.commit = 0 // judged; what it did not bring about is staged again
+			if void != "" {
+				c.keys.forgetOwn()
+			}
+		}
+		if s.Event.Kind == demes.KindCommit && void == "" {
+			c.keys.settled(c, s.Event)
 		}
 		c.announce(entry)
 	}
@@ -97,7 +108,8 @@ func (c *Chat) react(s Sealed, void string) {
 		return
 	}
 	switch s.Event.Kind {
-	case demes.KindFound, demes.KindCommit, demes.KindStart, demes.KindLeave, demes.KindProfile, demes.KindInvite, demes.KindRevoke:
+	case demes.KindFound, demes.KindCommit, demes.KindStart, demes.KindLeave, demes.KindProfile, demes.KindInvite, demes.KindRevoke,
+		demes.KindRole, demes.KindSettings:
 		c.log.unkept = FoldEvery // membership is worth a write
 		c.final.checkpoint(c)
 		c.silence()
@@ -166,9 +178,14 @@ func (c *Chat) keepFold(force bool) {
 	c.log.unkept = 0
 	encoded := c.fold.Encode()
 	c.put("fold", encoded)
+	if c.log.tree != c.fold.group {
+		c.log.tree = c.fold.group
+		c.put("tree", c.fold.group.Tree())
+	}
 	if c.log.start == nil {
-		c.log.start = encoded
+		c.log.start, c.log.startTree = encoded, c.fold.group.Tree()
 		c.put("start", encoded)
+		c.put("start.tree", c.log.startTree)
 	}
 }
 
@@ -252,6 +269,7 @@ func (c *Chat) unsettle(to uint64) error {
 	c.tail.refill(c.fold, tail)
 	b := c.batch()
 	b.Unsettle, b.Settled = &to, nil
+	c.keys.unsettle(c, to)
 	b.Events = append(b.Events, loose...)
 	c.log.durable, c.host.fresh = to, nil
 	c.keepFold(true)
@@ -264,7 +282,7 @@ func (c *Chat) foldAt(index uint64) (*Fold, error) {
 	if err := wire.Unmarshal(c.log.start, state); err != nil {
 		return nil, fmt.Errorf("fold again: %w", err)
 	}
-	f, err := decodeFold(state)
+	f, err := decodeFold(state, c.log.startTree, true)
 	if err != nil {
 		return nil, fmt.Errorf("fold again: %w", err)
 	}

@@ -101,6 +101,11 @@ func (t *tail) refill(f *Fold, events []*demes.Event) {
 	}
 }
 
+// takes reports whether an event of a device, of about a size, would be held.
+func (t *tail) takes(f *Fold, d demes.DeviceID, lamport uint64, size int) bool {
+	return t.size+size <= MaxTailBytes && t.share[d]+size <= MaxTailShare && len(t.logs[d]) < MaxTailLog && !above(lamport, f.Lamport, MaxHeldLead)
+}
+
 // room reports whether the limits leave room for one more event.
 func (t *tail) room(e *demes.Event) bool {
 	d, size := e.ID.Device, e.Size()

@@ -118,6 +118,13 @@ func (c *Chat) Tick(now demes.Now) {
 		}
 	}
 	c.tryLeave()
+	c.refresh()
+	if at := c.keys.pruneAt; at != 0 && at <= now.Wall {
+		c.keys.prune(c)
+	}
+	if at := c.reading.expireMs; at != 0 && at <= now.Wall {
+		c.forgetExpired()
+	}
 	if c.pollAt <= now.Mono {
 		c.pollAt = now.Mono + MarksPace
 	}
@@ -174,6 +181,7 @@ func (c *Chat) Deadline() int64 {
 	if c.own.leaving {
 		add(max(c.pollAt, 1))
 	}
+	c.keyDeadlines(add)
 	return next
 }
 
@@ -306,4 +314,22 @@ func (c *Chat) newHost(host demes.DeviceID) {
 	p.haveAt = 0
 	c.say(host, false)
 	c.own.retryAt, c.own.wait = c.now.Mono, c.cfg.Timing.Resend
+}
+
+// keyDeadlines adds when keys and what they open want something.
+func (c *Chat) keyDeadlines(add func(int64)) {
+	atWall := func(ms int64) {
+		if ms != 0 {
+			add(max(c.now.Mono+ms-c.now.Wall, 1))
+		}
+	}
+	atWall(c.keys.pruneAt)
+	atWall(c.reading.expireMs)
+	add(c.keys.refreshAt)
+	if c.keys.group == nil && c.trouble == nil && len(c.connected()) > 0 {
+		add(max(c.keys.backAt, 1))
+	}
+	if !c.reading.lacks.empty() && len(c.connected()) > 0 {
+		add(max(c.reading.askedAt+RevealAgain, 1))
+	}
 }

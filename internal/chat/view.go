@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,16 +9,19 @@ import (
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // View is the chat as this device's user is shown it.
 func (c *Chat) View() demes.ChatView {
 	f := c.fold
 	v := demes.ChatView{
-		ID: c.id.String(), Title: f.Title, Phase: c.phase, Mode: c.mode, Term: f.Term, Generation: f.Head.Generation,
+		ID: c.id.String(), Title: cmp.Or(c.title, f.Title), Phase: c.phase, Mode: c.mode, Term: f.Term, Generation: f.Head.Generation,
 		Position: f.Position, Final: c.final.index, Epoch: f.Epoch, Me: c.self.String(), Founder: f.Founder.String(),
 		Head:    demes.HeadView{Generation: f.Head.Generation, Index: f.Head.Index, Hash: f.Head.Hash.String()},
 		Problem: c.trouble, Members: c.members(), Latency: c.latency(), Succession: []demes.RankView{},
+		Suite: f.Suite.String(), PostQuantum: f.Suite == mls.XWing, Keys: c.keysView(),
+		Settings: demes.SettingsView{AdminsInvite: f.Settings.AdminsInvite, DisappearAfterS: f.Settings.DisappearAfter / 1000},
 	}
 	host, known := c.hostNow()
 	if known && !c.gone() {
@@ -42,6 +46,24 @@ func (c *Chat) View() demes.ChatView {
 	}
 	if ahead := c.furthest(); ahead > f.Head.Index+CheckpointEvery {
 		v.CatchingUp = &demes.Progress{Done: f.Head.Index, Total: ahead}
+	}
+	return v
+}
+
+// keysView says how this device's keys are.
+func (c *Chat) keysView() demes.KeysView {
+	v := demes.KeysView{State: demes.KeysGood}
+	switch {
+	case c.gone():
+	case c.keys.group == nil:
+		v.State = demes.KeysLost
+	case len(c.keys.next) > 0:
+		v.State = demes.KeysWaiting
+		_, v.Waits = c.missing(c.fold.Electors)
+	}
+	if lacks := c.reading.lacks; !lacks.empty() {
+		left := lacks.to - lacks.from + 1
+		v.Missing = &demes.Progress{Done: c.reading.total - left, Total: c.reading.total}
 	}
 	return v
 }
@@ -201,7 +223,11 @@ func (c *Chat) Message(entry SettledEntry) demes.MessageView {
 		ID: e.ID.String(), Chat: c.id.String(), Author: *c.who(e.ID.Device), SentAt: timeOf(e.SentAt),
 		State: demes.StateSettled, Members: len(c.fold.Members),
 	}
-	v.Text, v.ReplyTo, v.Problem = readText(e)
+	c.show(&v, e)
+	if after := c.fold.Settings.DisappearAfter; after > 0 && entry.Index != 0 {
+		at := timeOf(entry.LogMs + after)
+		v.ExpiresAt = &at
+	}
 	switch {
 	case entry.Void != "":
 		v.State, v.Problem = demes.StateFailed, voidProblem(entry.Void)
@@ -219,15 +245,23 @@ func (c *Chat) Message(entry SettledEntry) demes.MessageView {
 	return v
 }
 
-func readText(e *demes.Event) (text, replyTo string, problem *demes.ProblemView) {
-	text, reply, err := wire.OpenMessage(e)
-	if err != nil {
-		return "", "", &demes.ProblemView{Code: demes.CodeBadInput, Title: "This message cannot be read", Detail: "Its author sent something that is no message."}
+// show fills in what a message says.
+func (c *Chat) show(v *demes.MessageView, e *demes.Event) {
+	switch content, err := wire.OpenContent(e, e.Plain); {
+	case e.Plain == nil:
+		v.Problem = &demes.ProblemView{Code: demes.CodeNoKeys, Title: "This message cannot be opened yet",
+			Detail: "Its keys, or a member who can show it, are still to come."}
+	case isGone(e.Plain):
+		v.Deleted = true
+	case err != nil:
+		v.Problem = &demes.ProblemView{Code: demes.CodeBadInput, Title: "This message cannot be read", Detail: "Its author sent something that is no message."}
+	default:
+		v.Text = content.GetText()
+		if content.GetReplyTo() != nil {
+			v.ReplyTo = wire.GetRef(content.GetReplyTo()).String()
+		}
 	}
-	if reply != nil {
-		replyTo = reply.String()
-	}
-	return text, replyTo, nil
+	c.amended(v, e.ID)
 }
 
 // heldBy counts the members that hold a settled position.
@@ -270,12 +304,12 @@ func (c *Chat) Unsettled() []demes.MessageView {
 
 func (c *Chat) pendingMessage(item OutboxItem) demes.MessageView {
 	id := demes.EventID{Device: c.self, Seq: item.Seq}
-	e := &demes.Event{ID: id, Payload: item.Payload, Content: commitment(item)}
+	e := &demes.Event{ID: id, Kind: item.Kind, Plain: item.Payload, Content: commitment(item)}
 	v := demes.MessageView{
 		ID: id.String(), Chat: c.id.String(), Author: *c.who(c.self), SentAt: timeOf(item.SentAt), State: demes.StatePending,
 		HeldBy: 1, Members: len(c.fold.Members),
 	}
-	v.Text, v.ReplyTo, v.Problem = readText(e)
+	c.show(&v, e)
 	return v
 }
 

@@ -63,7 +63,7 @@ func (n *Node) Joining(ctx context.Context, from demes.DeviceID, address string,
 		return refused(demes.CodeRefused)
 	}
 	if question.GetRequest() == nil {
-		return n.whichLobby()
+		return n.whichLobby(ctx)
 	}
 	body := &wire.JoinBody{}
 	if wire.Unmarshal(question.GetRequest().GetBody(), body) != nil {
@@ -74,31 +74,35 @@ func (n *Node) Joining(ctx context.Context, from demes.DeviceID, address string,
 		return refused(demes.CodeRefused)
 	}
 	if !hold {
-		return r.askOnce(ctx, from, address, question.GetRequest()).raw
+		return r.askOnce(ctx, from, address, question).raw
 	}
-	return r.askUntil(ctx, from, address, question.GetRequest())
+	return r.askUntil(ctx, from, address, question)
 }
 
 // whichLobby tells who knocks by an address which chat that is. It names no
 // member but this device, to which the asker is connected anyway.
-func (n *Node) whichLobby() []byte {
+func (n *Node) whichLobby(ctx context.Context) []byte {
 	r := n.lobby()
 	if r == nil {
 		return refused(demes.CodeRefused)
 	}
+	suite, err := ask(ctx, r, nil, func(c *chat.Chat) (uint32, error) { return uint32(c.Fold().Suite), nil })
+	if err != nil {
+		return refused(demes.CodeRefused)
+	}
 	return wire.Marshal(&wire.JoinAnswer{
-		State: wire.JoinAnswer_KNOCKING, Chat: r.id[:], Title: r.lastView().Title, Device: n.id.device[:],
+		State: wire.JoinAnswer_KNOCKING, Chat: r.id[:], Title: r.lastView().Title, Device: n.id.device[:], Suite: suite,
 	})
 }
 
 // askUntil asks the chat again whenever its membership moves, until there is a
 // final answer or holdFor is over.
-func (r *runner) askUntil(ctx context.Context, from demes.DeviceID, address string, request *wire.JoinRequest) []byte {
+func (r *runner) askUntil(ctx context.Context, from demes.DeviceID, address string, question *wire.JoinAsk) []byte {
 	ctx, cancel := context.WithTimeout(ctx, holdFor)
 	defer cancel()
 	for {
 		moved := r.watch()
-		a := r.askOnce(ctx, from, address, request)
+		a := r.askOnce(ctx, from, address, question)
 		if !a.open {
 			return a.raw
 		}
@@ -118,10 +122,10 @@ type answer struct {
 	open bool // something better may follow
 }
 
-func (r *runner) askOnce(ctx context.Context, from demes.DeviceID, address string, request *wire.JoinRequest) answer {
+func (r *runner) askOnce(ctx context.Context, from demes.DeviceID, address string, question *wire.JoinAsk) answer {
 	var said answer // the chat's goroutine alone touches it
 	a, err := ask(context.WithoutCancel(ctx), r, func(c *chat.Chat, now demes.Now) error {
-		reply := c.Ask(now, from, address, request)
+		reply := c.Ask(now, from, address, question)
 		state := reply.GetState()
 		// The base belongs to the chat: it is encoded here.
 		said = answer{raw: wire.Marshal(reply), open: state == wire.JoinAnswer_WAITING || state == wire.JoinAnswer_KNOCKING}

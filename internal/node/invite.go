@@ -51,6 +51,7 @@ func (n *Node) Invite(ctx context.Context, id demes.ChatID, uses int, validFor t
 	}, func(c *chat.Chat) (*wire.Link, error) {
 		return &wire.Link{
 			Chat: id[:], Account: n.id.account[:], Secret: secret, NotAfterMs: notAfter, Contacts: n.linkContacts(c),
+			Suite: uint32(c.Fold().Suite),
 		}, nil
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // Limits of joins.
@@ -59,6 +60,8 @@ type join struct {
 	address string     // of a knock
 	name    string
 	chat    demes.ChatID
+	suite   uint32                 // of the chat
+	keys    *mls.KeyPackageSecrets // what the welcome is for
 	request []byte
 	until   time.Time
 	targets []wire.Target
@@ -124,7 +127,7 @@ func (j *join) readLink(text string) error {
 		return demes.Problem(demes.CodeInviteExpired, "This invite link has expired",
 			"It was good until "+j.until.UTC().Format("2 January 2006 15:04 UTC")+". Ask for a new one, or set this computer's clock if that has not been yet.")
 	}
-	j.link, j.chat = link, demes.ChatID(wire.HashOf(link.GetChat()))
+	j.link, j.chat, j.suite = link, demes.ChatID(wire.HashOf(link.GetChat())), link.GetSuite()
 	j.view.Chat = j.chat.String()
 	return nil
 }
@@ -249,10 +252,23 @@ func (j *join) prepare(ctx context.Context) error {
 		invite = key
 		j.targets = linkTargets(j.link, n.id.device)
 	}
+	return j.sign(invite)
+}
+
+// sign makes the request and the key package that it names.
+func (j *join) sign(invite ed25519.PrivateKey) (err error) {
+	n := j.joins.node
+	if j.keys, err = chat.NewKeyPackage(n.chatConfig(), j.chat, j.suite); err != nil {
+		return demes.Problem(demes.CodeLinkMalformed, "This chat is encrypted in a way that this program does not know",
+			"Update DeMes, and ask for the link again.")
+	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // never fails
-	j.request = wire.Marshal(&wire.JoinAsk{Request: wire.SealJoin(n.id.key, invite, &wire.JoinBody{
+	keys := j.keys.KeyPackage.Bytes()
+	sum := demes.Sum(keys)
+	j.request = wire.Marshal(&wire.JoinAsk{KeyPackage: keys, Request: wire.SealJoin(n.id.key, invite, &wire.JoinBody{
 		Chat: j.chat[:], Cert: n.id.cert, Name: j.name, Nonce: nonce, NotAfterMs: j.until.UnixMilli(), Addresses: n.addresses(),
+		KeyPackageHash: sum[:],
 	})})
 	return nil
 }
@@ -276,6 +292,7 @@ func (j *join) findLobby(ctx context.Context) error {
 		return demes.Problem(demes.CodeRefused, "No lobby at this address takes knocks",
 			"Ask its owner to found a chat first, or for an invite link when the chat has started.")
 	}
+	j.suite = a.GetSuite()
 	j.chat, j.targets = demes.ChatID(id), []wire.Target{{Address: j.address, Device: from[:]}}
 	if r := n.runner(j.chat); r != nil && r.isMember(ctx) {
 		j.change(func(v *demes.JoinView) { v.State, v.Chat = demes.JoinJoined, j.chat.String() })
@@ -355,7 +372,7 @@ func (j *join) enter(ctx context.Context, base *wire.Base) error {
 	if err := chat.CheckBase(base, j.chat, n.id.device, inviter); err != nil {
 		return err
 	}
-	c, err := chat.Enter(n.chatConfig(), n.now(), base)
+	c, err := chat.Enter(n.chatConfig(), n.now(), base, j.keys)
 	if err != nil {
 		return err
 	}

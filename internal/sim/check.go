@@ -19,19 +19,22 @@ type checker struct {
 	own     map[*Node]map[demes.EventID]bool // S6: said and not seen settled
 	durable map[demes.EventID]bool           // S2: settled durably by somebody
 	checked map[*Node]uint64                 // audited up to this index
+	keys    map[uint64]string                // B5: epoch → authenticator
+	texts   map[demes.EventID]string         // B2: what was said
 }
 
 func (c *checker) init(w *World) {
 	*c = checker{
 		world: w, hashes: map[[2]uint64]demes.Hash{}, states: map[[2]uint64]demes.Hash{}, final: map[uint64]demes.Hash{},
 		heads: map[*Node]demes.Head{}, own: map[*Node]map[demes.EventID]bool{}, durable: map[demes.EventID]bool{},
-		checked: map[*Node]uint64{},
+		checked: map[*Node]uint64{}, keys: map[uint64]string{}, texts: map[demes.EventID]string{},
 	}
 }
 
 // said notes what a node's user said: it leaves the outbox only when it is seen
 // settled (S6).
-func (c *checker) said(n *Node, id demes.EventID) {
+func (c *checker) said(n *Node, id demes.EventID, text string) {
+	c.texts[id] = text
 	if c.own[n] == nil {
 		c.own[n] = map[demes.EventID]bool{}
 	}
@@ -136,6 +139,41 @@ func (c *checker) look(n *Node) {
 	}
 	c.heads[n] = f.Head
 	c.finality(n)
+	c.sameKeys(n)
+}
+
+// sameKeys checks that keys change in one way: all who are in an epoch have the
+// same, and none is ever left for another of its number (B5).
+func (c *checker) sameKeys(n *Node) {
+	epoch, secret := n.chat.Authenticator()
+	if secret == nil {
+		return
+	}
+	if have, was := c.keys[epoch]; was && have != string(secret) {
+		c.fail("B5: %s has other keys in epoch %d than another", n.Name, epoch)
+	}
+	c.keys[epoch] = string(secret)
+}
+
+// unread is the first settled message that a node cannot show as it was said;
+// empty when it can show all (B2).
+func (c *checker) unread(n *Node) string {
+	for _, s := range n.disk.settled {
+		if s.Position == 0 {
+			continue
+		}
+		view := n.chat.Message(chat.SettledEntry{Index: s.Index, Position: s.Position, LogMs: s.LogMs, Event: n.disk.read(s.Event)})
+		want, said := c.texts[s.Event.ID]
+		if !said || view.Text == want {
+			continue
+		}
+		name := fmt.Sprintf("%s/%d at %d", c.world.node(s.Event.ID.Device).Name, s.Event.ID.Seq, s.Index)
+		if view.Text != "" {
+			c.fail("B2: %s shows %s as %q, not %q", n.Name, name, view.Text, want)
+		}
+		return name
+	}
+	return ""
 }
 
 // finality checks that what is final anywhere never moves (S10).
@@ -191,7 +229,15 @@ func (w *World) Settled() bool {
 			return false
 		}
 	}
-	return len(up) > 0 && w.Host() != nil
+	if len(up) == 0 || w.Host() == nil {
+		return false
+	}
+	for _, n := range up {
+		if n.chat.View().Keys.State != demes.KeysGood || w.check.unread(n) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // Final runs the checks that need a world at rest: nothing that was settled
@@ -229,8 +275,10 @@ func (w *World) Describe() (out string) {
 		if v.Host != nil {
 			host = v.Host.Name
 		}
-		out += fmt.Sprintf("%s %s %s head %s final %d host %s term %d, %d unsettled, %d of its own not seen settled, problem %v\n",
-			n.Name, v.Phase, v.Mode, n.chat.Fold().Head, v.Final, host, v.Term, len(n.chat.Unsettled()), len(w.check.own[n]), v.Problem)
+		epoch, _ := n.chat.Authenticator()
+		out += fmt.Sprintf("%s %s %s head %s final %d host %s term %d, %d unsettled, %d of its own not seen settled, keys %s of epoch %d in %d, unread %q, problem %v\n",
+			n.Name, v.Phase, v.Mode, n.chat.Fold().Head, v.Final, host, v.Term, len(n.chat.Unsettled()), len(w.check.own[n]),
+			v.Keys.State, epoch, v.Epoch, w.check.unread(n), v.Problem)
 	}
 	return out
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
-	"github.com/demes-chat/demes/internal/wire"
 )
 
 // stale reports whether a node says that its copy of the chat is old.
@@ -143,12 +142,12 @@ func TestAForkedAuthorMutesNobody(t *testing.T) {
 		victim := others(w, w.Host())[0]
 		ahead := v.draft("evil")
 		ahead.Lamport = v.fold.Lamport + lead
-		first := wire.Seal(v.key, ahead)
+		first := v.sign(ahead)
 		ahead.ID.Seq, ahead.Prev, ahead.Lamport = ahead.ID.Seq+1, first.Hash, ahead.Lamport+lead
 		w.Partition(victim.index, v.index)
 		w.Run(4_000)
 		v.offer(victim, first)
-		v.offer(victim, wire.Seal(v.key, ahead))
+		v.offer(victim, v.sign(ahead))
 		w.Run(100)
 		v.offer(w.Host(), v.write(v.draft("rightly, and another one")))
 		w.Run(1_000)

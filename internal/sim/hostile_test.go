@@ -13,6 +13,7 @@ import (
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // villain is a member whose program was taken out of its device: it stays
@@ -22,11 +23,12 @@ type villain struct {
 	fold *chat.Fold // as it was then
 	seq  uint64     // the last of its log
 	prev demes.Hash
+	keys *mls.Group // the device's own
 }
 
 // turnBad takes over a node of a world at rest.
 func turnBad(n *Node) *villain {
-	v := &villain{Node: n, fold: n.chat.Fold()}
+	v := &villain{Node: n, fold: n.chat.Fold(), keys: n.group()}
 	me := v.fold.Members[n.ID]
 	v.seq, v.prev = me.LastSeq, me.LastHash
 	n.life++
@@ -34,9 +36,36 @@ func turnBad(n *Node) *villain {
 	return v
 }
 
-// draft is the next event of its log, not signed.
+// group reads the keys that a node's disk holds.
+func (n *Node) group() *mls.Group {
+	var records []mls.Record
+	for _, v := range n.disk.loadSecrets()["now"] {
+		records = append(records, mls.Record{Name: v.Name, Value: v.Data})
+	}
+	group, err := mls.Load(records, mls.Policy{MaxLifetime: -1, Credential: func(mls.Admission) error { return nil }})
+	if err != nil {
+		panic(err)
+	}
+	return group
+}
+
+// sign seals and signs an event.
+func (v *villain) sign(d wire.Draft) *demes.Event {
+	e, err := wire.SealWith(v.key, d, func(context demes.Hash) ([]byte, error) {
+		if !d.Kind.HasContent() {
+			return d.Payload, nil
+		}
+		return v.keys.Send(d.Payload, mls.Envelope{AuthenticatedData: context[:]})
+	})
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// draft is the next event of its log, not signed; its payload is not sealed.
 func (v *villain) draft(text string) wire.Draft {
-	payload, commit := wire.SealMessage([16]byte{9}, text, nil)
+	payload, commit := wire.PutContent([16]byte{9}, &wire.MessageContent{Text: text})
 	return wire.Draft{
 		Chat: v.world.Chat, ID: demes.EventID{Device: v.ID, Seq: v.seq + 1}, Kind: demes.KindMessage, Prev: v.prev,
 		Seen: v.fold.Head, Lamport: v.fold.Lamport + 1, SentAt: v.clock().Wall, Payload: payload, Content: commit,
@@ -45,7 +74,7 @@ func (v *villain) draft(text string) wire.Draft {
 
 // write signs the next event of its log.
 func (v *villain) write(d wire.Draft) *demes.Event {
-	e := wire.Seal(v.key, d)
+	e := v.sign(d)
 	v.seq, v.prev = e.ID.Seq, e.Hash
 	return e
 }
@@ -158,8 +187,8 @@ func settledTexts(n *Node) map[string]bool {
 	out := map[string]bool{}
 	for _, s := range n.disk.settled {
 		if s.Position != 0 {
-			text, _, _ := wire.OpenMessage(s.Event)
-			out[text] = true
+			view := n.chat.Message(chat.SettledEntry{Index: s.Index, Position: s.Position, LogMs: s.LogMs, Event: n.disk.read(s.Event)})
+			out[view.Text] = true
 		}
 	}
 	return out
@@ -178,12 +207,12 @@ func eventAttacks() []attack {
 		return func(v *villain, to *Node) {
 			d := v.draft("evil")
 			change(v, &d)
-			v.offer(to, wire.Seal(v.key, d))
+			v.offer(to, v.sign(d))
 		}
 	}
 	raw := func(change func(v *villain, e *wire.Event)) func(*villain, *Node) {
 		return func(v *villain, to *Node) {
-			e := wire.PutEvent(wire.Seal(v.key, v.draft("evil")))
+			e := wire.PutEvent(v.sign(v.draft("evil")))
 			change(v, e)
 			v.sayEvents(to, e)
 		}
@@ -217,7 +246,7 @@ func eventAttacks() []attack {
 				d.Kind = 99
 				v.write(d)
 			}
-			v.offer(to, wire.Seal(v.key, v.draft("rightly behind what is void")))
+			v.offer(to, v.sign(v.draft("rightly behind what is void")))
 		}},
 		{"a commit that removes the founder", event(func(v *villain, d *wire.Draft) {
 			d.Kind, d.Content = demes.KindCommit, demes.Hash{}
@@ -507,7 +536,7 @@ func floodAttacks() []attack {
 			for i := range uint64(1_000) {
 				d := v.draft("evil")
 				d.ID.Seq, d.Prev = v.seq+2+i, demes.Hash{byte(i), byte(i >> 8)}
-				v.offer(to, wire.Seal(v.key, d))
+				v.offer(to, v.sign(d))
 			}
 		}},
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // Node is one device of the world.
@@ -30,6 +31,7 @@ type Node struct {
 	timer  int64 // the deadline that is scheduled; 0: none
 	lastAt map[demes.DeviceID]int64
 	Sent   []demes.EventID
+	keys   *mls.KeyPackageSecrets // of its newest join request
 }
 
 // link is one pair of devices.
@@ -62,7 +64,7 @@ func (n *Node) config() chat.Config {
 	salt := uint64(0)
 	return chat.Config{
 		Key: n.key, Cert: n.cert, Log: n.disk, Rand: n.world.Rand.Uint64,
-		Planted: n.world.Net.Planted, Timing: chat.Timing{Planned: 15_000}, // so that a run of two minutes sees several generations
+		Suite: n.world.Net.Suite, Planted: n.world.Net.Planted, Timing: chat.Timing{Planned: 15_000}, // so that a run of two minutes sees several generations
 		Salt: func() (out [16]byte) {
 			salt++
 			out[0], out[1] = byte(salt), byte(salt>>8)
@@ -258,7 +260,7 @@ func (n *Node) Say(text string) error {
 		id, err = n.chat.SendText(n.clock(), text, nil, "")
 		if err == nil {
 			n.Sent = append(n.Sent, id)
-			n.world.check.said(n, id)
+			n.world.check.said(n, id, text)
 			n.world.trace(n, "says", text)
 		}
 	})

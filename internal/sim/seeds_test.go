@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 
 	"github.com/demes-chat/demes/internal/chat"
 )
@@ -22,6 +23,7 @@ func TestSeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 		trace := &strings.Builder{}
+		cryptotest.SetGlobalRandom(t, seed)
 		err = chaos(seed, Net{}, trace, nil)
 		t.Log("\n" + trace.String())
 		if err != nil {
@@ -39,6 +41,7 @@ func TestSeeds(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(n) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			cryptotest.SetGlobalRandom(t, seed)
 			if err := chaos(seed, Net{}, nil, seen); err != nil {
 				t.Fatal(err)
 			}
@@ -55,9 +58,12 @@ func TestSeeds(t *testing.T) {
 func TestOneSeedReproducesEverything(t *testing.T) {
 	var traces [2]strings.Builder
 	for i := range traces {
-		if err := chaos(5, Net{}, &traces[i], nil); err != nil {
-			t.Fatal(err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			cryptotest.SetGlobalRandom(t, 5)
+			if err := chaos(5, Net{}, &traces[i], nil); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	if traces[0].String() != traces[1].String() {
 		t.Fatal("the same seed gave two different traces")

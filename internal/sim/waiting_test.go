@@ -24,7 +24,7 @@ func TestAdmissionWaitsForAnElectorAndSaysSo(t *testing.T) {
 	w.Run(2_000)
 	late := w.addLate(1)[0]
 	key, _ := wire.InviteKey(w.Chat, secret)
-	request := wire.SealJoin(late.key, key, &wire.JoinBody{Chat: w.Chat[:], Cert: late.cert, Name: late.Name, NotAfterMs: epoch + 9_000_000})
+	request := late.request(key)
 	var answer *wire.JoinAnswer
 	for range 20 {
 		answer = host.chat.Ask(host.clock(), late.ID, "127.0.0.1:1", request)

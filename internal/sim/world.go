@@ -20,6 +20,7 @@ import (
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // World is one seeded run.
@@ -53,6 +54,8 @@ type Net struct {
 	Fsync              int64   // a commit takes up to this long
 	LostWrite          float64 // a crash during a commit loses it (else it is kept)
 
+	Suite mls.Suite // of the chats; zero: X25519, the fast one
+
 	Planted chat.Planted // bugs of the chats
 	Lazy    bool         // a bug of the disks: the last commit is lost by a crash
 	Hasty   bool         // a bug of the shells: frames leave before the commit is durable
@@ -82,6 +85,9 @@ func (e *events) Pop() any {
 // New makes a world of n devices that know each other; no chat exists yet.
 func New(seed uint64, n int, net Net) *World {
 	w := &World{Seed: seed, Rand: rand.New(rand.NewPCG(seed, 1)), Net: net, removed: map[demes.DeviceID]bool{}}
+	if w.Net.Suite == 0 {
+		w.Net.Suite = mls.X25519
+	}
 	w.check.init(w)
 	w.addLate(n)
 	return w
@@ -199,10 +205,7 @@ func (w *World) GoLive() error {
 // everybody.
 func (w *World) Join(i int) {
 	n := w.Nodes[i]
-	request := wire.SealJoin(n.key, nil, &wire.JoinBody{
-		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 400*day + epoch,
-	})
-	w.ask(n, 0, request)
+	w.ask(n, 0, n.request(nil))
 }
 
 // JoinBy has node i ask through the door node with the secret of an invite.
@@ -212,10 +215,23 @@ func (w *World) JoinBy(i, door int, secret []byte) {
 	if err != nil {
 		panic(err)
 	}
-	request := wire.SealJoin(n.key, key, &wire.JoinBody{
-		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(i)}, NotAfterMs: w.now + 400*day + epoch,
-	})
-	w.ask(n, door, request)
+	w.ask(n, door, n.request(key))
+}
+
+// request asks to be let in, with a fresh key package.
+func (n *Node) request(invite ed25519.PrivateKey) *wire.JoinAsk {
+	w := n.world
+	secrets, err := chat.NewKeyPackage(n.config(), w.Chat, uint32(w.Net.Suite))
+	if err != nil {
+		panic(err)
+	}
+	n.keys = secrets
+	keys := secrets.KeyPackage.Bytes()
+	sum := demes.Sum(keys)
+	return &wire.JoinAsk{KeyPackage: keys, Request: wire.SealJoin(n.key, invite, &wire.JoinBody{
+		Chat: w.Chat[:], Cert: n.cert, Name: n.Name, Nonce: []byte{byte(n.index)}, NotAfterMs: w.now + 400*day + epoch,
+		KeyPackageHash: sum[:],
+	})}
 }
 
 // Invite has node i write an invite into the log.
@@ -230,7 +246,7 @@ func (w *World) Invite(i int, secret []byte) error {
 	return err
 }
 
-func (w *World) ask(n *Node, door int, request *wire.JoinRequest) {
+func (w *World) ask(n *Node, door int, request *wire.JoinAsk) {
 	d := w.Nodes[door]
 	if n.chat != nil {
 		return
@@ -249,7 +265,7 @@ func (w *World) ask(n *Node, door int, request *wire.JoinRequest) {
 				w.check.fail("joiner %s refuses its base: %v", n.Name, err)
 				return
 			}
-			c, err := chat.Enter(n.config(), n.clock(), answer.GetBase())
+			c, err := chat.Enter(n.config(), n.clock(), answer.GetBase(), n.keys)
 			if err != nil {
 				w.check.fail("joiner %s cannot enter: %v", n.Name, err)
 				return

@@ -5715,6 +5715,7 @@ type JoinAnswer struct {
 	Chat          []byte `protobuf:"bytes,6,opt,name=chat,proto3" json:"chat,omitempty"`
 	Title         string `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`
 	Device        []byte `protobuf:"bytes,8,opt,name=device,proto3" json:"device,omitempty"`
+	Suite         uint32 `protobuf:"varint,9,opt,name=suite,proto3" json:"suite,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5805,6 +5806,13 @@ func (x *JoinAnswer) GetDevice() []byte {
 	return nil
 }
 
+func (x *JoinAnswer) GetSuite() uint32 {
+	if x != nil {
+		return x.Suite
+	}
+	return 0
+}
+
 type Contact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        []byte                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -5865,6 +5873,7 @@ type Link struct {
 	Secret        []byte                 `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`   // yields the invite key; 16 bytes
 	Contacts      []*Contact             `protobuf:"bytes,4,rep,name=contacts,proto3" json:"contacts,omitempty"`
 	NotAfterMs    int64                  `protobuf:"varint,5,opt,name=not_after_ms,json=notAfterMs,proto3" json:"not_after_ms,omitempty"`
+	Suite         uint32                 `protobuf:"varint,6,opt,name=suite,proto3" json:"suite,omitempty"` // of the chat: a key package is made for it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5930,6 +5939,13 @@ func (x *Link) GetContacts() []*Contact {
 func (x *Link) GetNotAfterMs() int64 {
 	if x != nil {
 		return x.NotAfterMs
+	}
+	return 0
+}
+
+func (x *Link) GetSuite() uint32 {
+	if x != nil {
+		return x.Suite
 	}
 	return 0
 }
@@ -6361,7 +6377,7 @@ const file_demes_proto_rawDesc = "" +
 	"\aJoinAsk\x12/\n" +
 	"\arequest\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestR\arequest\x12\x1f\n" +
 	"\vkey_package\x18\x02 \x01(\fR\n" +
-	"keyPackage\"\xce\x02\n" +
+	"keyPackage\"\xe4\x02\n" +
 	"\n" +
 	"JoinAnswer\x120\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1a.demes.v1.JoinAnswer.StateR\x05state\x12\x12\n" +
@@ -6371,7 +6387,8 @@ const file_demes_proto_rawDesc = "" +
 	"\bcontacts\x18\x05 \x03(\v2\x11.demes.v1.ContactR\bcontacts\x12\x12\n" +
 	"\x04chat\x18\x06 \x01(\fR\x04chat\x12\x14\n" +
 	"\x05title\x18\a \x01(\tR\x05title\x12\x16\n" +
-	"\x06device\x18\b \x01(\fR\x06device\"M\n" +
+	"\x06device\x18\b \x01(\fR\x06device\x12\x14\n" +
+	"\x05suite\x18\t \x01(\rR\x05suite\"M\n" +
 	"\x05State\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\f\n" +
 	"\bKNOCKING\x10\x01\x12\v\n" +
@@ -6380,14 +6397,15 @@ const file_demes_proto_rawDesc = "" +
 	"\aREFUSED\x10\x04\"?\n" +
 	"\aContact\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x1c\n" +
-	"\taddresses\x18\x02 \x03(\tR\taddresses\"\x9d\x01\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"\xb3\x01\n" +
 	"\x04Link\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\fR\x04chat\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\fR\aaccount\x12\x16\n" +
 	"\x06secret\x18\x03 \x01(\fR\x06secret\x12-\n" +
 	"\bcontacts\x18\x04 \x03(\v2\x11.demes.v1.ContactR\bcontacts\x12 \n" +
 	"\fnot_after_ms\x18\x05 \x01(\x03R\n" +
-	"notAfterMsB+Z)github.com/demes-chat/demes/internal/wireb\x06proto3"
+	"notAfterMs\x12\x14\n" +
+	"\x05suite\x18\x06 \x01(\rR\x05suiteB+Z)github.com/demes-chat/demes/internal/wireb\x06proto3"
 
 var (
 	file_demes_proto_rawDescOnce sync.Once

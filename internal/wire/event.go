@@ -3,7 +3,10 @@ package wire
 import (
 	"crypto/ed25519"
 	"fmt"
+	"unicode"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/demes-chat/demes"
 )
@@ -28,6 +31,13 @@ type Draft struct {
 
 // Seal signs a draft (docs/protocol.md#event).
 func Seal(key ed25519.PrivateKey, d Draft) *demes.Event {
+	e, _ := SealWith(key, d, func(demes.Hash) ([]byte, error) { return d.Payload, nil })
+	return e
+}
+
+// SealWith signs a draft whose payload is made from the draft's context: what
+// is encrypted names the event that it stands in (docs/protocol.md#payloads).
+func SealWith(key ed25519.PrivateKey, d Draft, payload func(context demes.Hash) ([]byte, error)) (*demes.Event, error) {
 	body := &EventBody{
 		Device: d.ID.Device[:], Seq: d.ID.Seq, Prev: d.Prev[:], Seen: PutHead(d.Seen), Lamport: d.Lamport,
 		SentAtMs: d.SentAt, Kind: uint32(d.Kind),
@@ -41,6 +51,10 @@ func Seal(key ed25519.PrivateKey, d Draft) *demes.Event {
 	for _, m := range d.After {
 		body.After = append(body.After, PutMark(m))
 	}
+	var err error
+	if d.Payload, err = payload(demes.Sum(Marshal(body))); err != nil {
+		return nil, fmt.Errorf("seal event %s: %w", d.ID, err)
+	}
 	payloadHash := demes.Sum(d.Payload)
 	body.PayloadHash = payloadHash[:]
 	raw := Marshal(body)
@@ -52,7 +66,29 @@ func Seal(key ed25519.PrivateKey, d Draft) *demes.Event {
 	if d.Chat.IsZero() {
 		e.Chat = demes.ChatID(e.Hash)
 	}
-	return e
+	return e, nil
+}
+
+// payloadHashField is the number of EventBody.payload_hash.
+const payloadHashField = 10
+
+// Context is the hash of an event's body without its payload hash: the
+// authenticated data of what is encrypted in the payload
+// (docs/protocol.md#payloads). The field is cut out of the bytes that were
+// signed; nothing is encoded again. A body that cannot be read has none.
+func Context(e *demes.Event) (demes.Hash, error) {
+	rest, kept := e.Body, make([]byte, 0, len(e.Body))
+	for len(rest) > 0 {
+		number, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return demes.Hash{}, fmt.Errorf("context of %s: %w", e.ID, ErrMalformed)
+		}
+		if number != payloadHashField {
+			kept = append(kept, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	return demes.Sum(kept), nil
 }
 
 // PutEvent encodes an event as it was signed.
@@ -142,36 +178,103 @@ func PayloadLimit(kind demes.Kind) int {
 	return demes.MaxOtherPayload
 }
 
-// SealMessage makes the payload and content_commit of a message in suite 0.
-// The salt hides the content from who sees the commitment only.
-func SealMessage(salt [16]byte, text string, replyTo *demes.EventID) (payload []byte, commit demes.Hash) {
-	content := &MessageContent{Text: text}
-	if replyTo != nil {
-		content.ReplyTo = &EventRef{Device: replyTo.Device[:], Seq: replyTo.Seq}
-	}
+// PutContent makes the plaintext of a sealed payload and the content_commit to
+// it. The salt hides the content from who sees the commitment only.
+func PutContent(salt [16]byte, content *MessageContent) (plain []byte, commit demes.Hash) {
 	raw := Marshal(content)
 	return Marshal(&Message{Salt: salt[:], Content: raw}), demes.Sum(salt[:], raw)
 }
 
-// OpenMessage reads a message's payload and checks it against its commitment.
-func OpenMessage(e *demes.Event) (text string, replyTo *demes.EventID, err error) {
+// Commitment is the content_commit of a plaintext.
+func Commitment(plain []byte) (demes.Hash, error) {
 	sealed := &Message{}
-	if err := Unmarshal(e.Payload, sealed); err != nil {
-		return "", nil, err
+	if err := Unmarshal(plain, sealed); err != nil {
+		return demes.Hash{}, err
 	}
-	if len(sealed.GetSalt()) != 16 || demes.Sum(sealed.GetSalt(), sealed.GetContent()) != e.Content {
-		return "", nil, fmt.Errorf("content is not the committed one: %w", ErrMalformed)
+	if len(sealed.GetSalt()) != 16 {
+		return demes.Hash{}, fmt.Errorf("salt of %d bytes: %w", len(sealed.GetSalt()), ErrMalformed)
 	}
-	content := &MessageContent{}
+	return demes.Sum(sealed.GetSalt(), sealed.GetContent()), nil
+}
+
+// OpenContent reads what was said in an event from its plaintext, and checks it
+// against the commitment that the event's author signed. It has the shape that
+// the event's kind asks for.
+func OpenContent(e *demes.Event, plain []byte) (*MessageContent, error) {
+	commit, err := Commitment(plain)
+	if err != nil {
+		return nil, err
+	}
+	if commit != e.Content {
+		return nil, fmt.Errorf("content of %s is not the committed one: %w", e.ID, ErrMalformed)
+	}
+	sealed, content := &Message{}, &MessageContent{}
+	if err := Unmarshal(plain, sealed); err != nil {
+		return nil, err
+	}
 	if err := Unmarshal(sealed.GetContent(), content); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	text = content.GetText()
+	if e.Kind == demes.KindAmend {
+		return content, checkAmend(content.GetAmend())
+	}
+	return content, checkText(content.GetText())
+}
+
+func checkText(text string) error {
 	if text == "" || len(text) > demes.MaxText || !utf8.ValidString(text) {
-		return "", nil, fmt.Errorf("text of %d bytes: %w", len(text), ErrMalformed)
+		return fmt.Errorf("text of %d bytes: %w", len(text), ErrMalformed)
 	}
-	if r := content.GetReplyTo(); r != nil {
-		replyTo = &demes.EventID{Device: Device(r.GetDevice()), Seq: r.GetSeq()}
+	return nil
+}
+
+// checkAmend judges the shape of an amend; whether its author may do it is for
+// the chat to say.
+func checkAmend(a *Amend) error {
+	target := GetRef(a.GetTarget())
+	_, titles := a.GetKind().(*Amend_Title)
+	if titles != target.Device.IsZero() || !titles && target.Seq == 0 {
+		return fmt.Errorf("amend of nothing: %w", ErrMalformed)
 	}
-	return text, replyTo, nil
+	switch kind := a.GetKind().(type) {
+	case *Amend_Edit:
+		return checkText(kind.Edit)
+	case *Amend_React:
+		return checkEmoji(kind.React)
+	case *Amend_Unreact:
+		return checkEmoji(kind.Unreact)
+	case *Amend_Delete:
+		return nil
+	case *Amend_Title:
+		if ValidTitle(kind.Title) {
+			return nil
+		}
+	}
+	return fmt.Errorf("amend: %w", ErrMalformed)
+}
+
+// MaxEmoji is how long a reaction may be, in bytes: the longest emoji that are in
+// use are joined from ten code points.
+const MaxEmoji = 48
+
+// ValidEmoji reports whether a reaction may be shown: something short on one
+// line that begins with no letter, digit or blank.
+func ValidEmoji(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	return len(text) <= MaxEmoji && validLine(text, MaxEmoji) && first > 0x7f && !unicode.IsLetter(first) && !unicode.IsSpace(first) && !unicode.Is(unicode.Mn, first)
+}
+
+func checkEmoji(text string) error {
+	if !ValidEmoji(text) {
+		return fmt.Errorf("reaction: %w", ErrMalformed)
+	}
+	return nil
+}
+
+// PutRef names an event.
+func PutRef(id demes.EventID) *EventRef { return &EventRef{Device: id.Device[:], Seq: id.Seq} }
+
+// GetRef reads which event is named; nil and malformed ones are the zero id.
+func GetRef(r *EventRef) demes.EventID {
+	return demes.EventID{Device: Device(r.GetDevice()), Seq: r.GetSeq()}
 }

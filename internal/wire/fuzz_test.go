@@ -28,7 +28,10 @@ func FuzzOpenEvent(f *testing.F) {
 		if string(PutEvent(e).GetBody()) != string(sent.GetBody()) || e.Hash != demes.Sum(sent.GetBody()) {
 			t.Fatal("the body is not the one that was received")
 		}
-		_, _, _ = OpenMessage(e)
+		if _, err := Context(e); err != nil {
+			t.Fatalf("an event that was read has no context: %v", err)
+		}
+		_, _ = OpenContent(e, e.Payload)
 		_, _ = OpenEvent(sent)
 	})
 }
@@ -63,6 +66,45 @@ func FuzzGetLink(f *testing.F) {
 		again, err := GetLink(PutLink(l))
 		if err != nil || !proto.Equal(l, again) {
 			t.Fatalf("a link that is good is not when it is written again: %v", err)
+		}
+	})
+}
+
+func FuzzOpenContent(f *testing.F) {
+	all := golden()
+	f.Add(false, all["content-message"])
+	f.Add(true, all["content-amend"])
+	f.Fuzz(func(t *testing.T, amends bool, plain []byte) {
+		commit, err := Commitment(plain)
+		if err != nil {
+			return
+		}
+		e := &demes.Event{Kind: demes.KindMessage, Content: commit}
+		if amends {
+			e.Kind = demes.KindAmend
+		}
+		content, err := OpenContent(e, plain)
+		if err != nil {
+			return
+		}
+		if amends && content.GetAmend() == nil || !amends && (content.GetText() == "" || len(content.GetText()) > demes.MaxText) {
+			t.Fatalf("a content is read that is none: %v", content)
+		}
+	})
+}
+
+func FuzzOpenCredential(f *testing.F) {
+	all, scope := golden(), demes.Sum([]byte("chat"))
+	f.Add(all["credential"])
+	f.Add(all["voucher"])
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if bearer, err := OpenCredential(raw, []byte("leaf key"), scope[:]); err == nil {
+			if account, device := CredentialBearer(raw); bearer.Device.IsZero() || account != bearer.Account || device != bearer.Device {
+				t.Fatalf("a credential names two: %v and %v", bearer, device)
+			}
+		}
+		if device, err := OpenVoucher(raw, demes.ChatID(scope), 7, []byte("leaf key")); err == nil && device.IsZero() {
+			t.Fatal("a voucher of nobody is good")
 		}
 	})
 }

@@ -24,14 +24,20 @@ func golden() map[string][]byte {
 	head := demes.Head{Generation: 2, Index: 300, Hash: demes.Sum([]byte("head"))}
 	found := Seal(device, Draft{
 		ID: demes.EventID{Device: id, Seq: 1}, Kind: demes.KindFound, Lamport: 1, SentAt: 1_700_000_000_000,
-		Payload: Marshal(&Found{Format: 1, Title: "Kitchen", Cert: SealCert(account, id, 1), Name: "Ada", Nonce: []byte{7}, Addresses: []string{"/ip4/10.0.0.1"}}),
+		Payload: Marshal(&Found{Format: 1, Title: "Kitchen", Suite: 0xf04f, Cert: SealCert(account, id, 1), Name: "Ada", Nonce: []byte{7}, Mls: []byte{8}, Addresses: []string{"/ip4/10.0.0.1"}}),
 	})
-	payload, commit := SealMessage([16]byte{1, 2, 3}, "hello, Grüße 👋", &demes.EventID{Device: id, Seq: 4})
+	target := demes.EventID{Device: id, Seq: 4}
+	plain, commit := PutContent([16]byte{1, 2, 3}, &MessageContent{Text: "hello, Grüße 👋", ReplyTo: PutRef(target)})
+	amend, _ := PutContent([16]byte{1, 2, 3}, &MessageContent{Amend: &Amend{Target: PutRef(target), Kind: &Amend_React{React: "👋"}}})
 	message := Seal(device, Draft{
 		Chat: chat, ID: demes.EventID{Device: id, Seq: 1 << 33}, Kind: demes.KindMessage, Prev: demes.Sum([]byte("prev")),
 		After: []demes.Mark{{Device: deviceOf(account), Seq: 9, Hash: demes.Sum([]byte("after"))}}, Seen: head, Lamport: 1 << 40,
-		SentAt: -5, Content: commit, Payload: payload,
+		SentAt: -5, Content: commit, Payload: []byte("sealed"),
 	})
+	context, err := Context(message)
+	if err != nil {
+		panic(err)
+	}
 	handover := Marshal(&HandoverBody{Chat: chat[:], Generation: 2, Term: 7, To: id[:]})
 	value := Marshal(&Value{Chat: chat[:], Parent: 2, Base: PutHead(head), Council: [][]byte{id[:]}, Electors: [][]byte{id[:]}})
 	vote := Marshal(&VoteBody{Ballot: &Ballot{Round: 3, Device: id[:]}, Value: value})
@@ -39,6 +45,11 @@ func golden() map[string][]byte {
 	return map[string][]byte{
 		"event-found":       pack(PutEvent(found)),
 		"event-message":     pack(PutEvent(message)),
+		"event-context":     context[:],
+		"content-message":   plain,
+		"content-amend":     amend,
+		"credential":        SealCredential(device, SealCert(account, id, 3), chat[:], []byte("leaf key")),
+		"voucher":           SealVoucher(device, chat, 7, []byte("leaf key")),
 		"record-host":       pack(SealRecord(device, &RecordBody{Chat: chat[:], Generation: 2, Term: 7, Kind: &RecordBody_Host{Host: &HostRecord{}}})),
 		"record-plan":       pack(SealRecord(device, &RecordBody{Chat: chat[:], Generation: 2, Term: 7, Kind: &RecordBody_Plan{Plan: &PlanRecord{Ranks: []*Rank{{Device: id[:], ScoreUs: -1}}}}})),
 		"device-cert":       pack(SealCert(account, id, 3)),
@@ -49,7 +60,7 @@ func golden() map[string][]byte {
 		"vote":              pack(&Vote{Body: vote, Device: id[:], Signature: Sign(device, LabelVote, vote)}),
 		"invite-key-secret": mustInviteKey(chat),
 		"link": []byte(PutLink(&Link{
-			Chat: chat[:], Account: id[:], Secret: make([]byte, 16), NotAfterMs: 1_700_000_000_000,
+			Chat: chat[:], Account: id[:], Secret: make([]byte, 16), NotAfterMs: 1_700_000_000_000, Suite: 0xf04f,
 			Contacts: []*Contact{{Device: id[:], Addresses: []string{"/ip4/10.0.0.1/tcp/4001"}}},
 		})),
 	}
@@ -95,7 +106,7 @@ func wrap(s string) (out string) {
 }
 
 func TestEverySignedObjectHasALabelOfItsOwn(t *testing.T) {
-	labels := []Label{LabelEvent, LabelRecord, LabelCert, LabelJoinDevice, LabelJoinInvite, LabelReceipt, LabelHandover, LabelVote}
+	labels := []Label{LabelEvent, LabelRecord, LabelCert, LabelJoinDevice, LabelJoinInvite, LabelReceipt, LabelHandover, LabelVote, LabelLeaf, LabelRejoin}
 	key := testKey(1)
 	device := deviceOf(key)
 	for i, a := range labels {
@@ -114,7 +125,7 @@ func TestEverySignedObjectHasALabelOfItsOwn(t *testing.T) {
 }
 
 func TestWhatWasSignedOpens(t *testing.T) {
-	all := golden()
+	all, chat := golden(), demes.ChatID(demes.Sum([]byte("chat")))
 	for name, open := range map[string]func(raw []byte) error{
 		"event-found":   func(raw []byte) error { e := &Event{}; _ = Unmarshal(raw, e); _, err := OpenEvent(e); return err },
 		"event-message": func(raw []byte) error { e := &Event{}; _ = Unmarshal(raw, e); _, err := OpenEvent(e); return err },
@@ -144,7 +155,12 @@ func TestWhatWasSignedOpens(t *testing.T) {
 			_, _, err := OpenReceipt(r)
 			return err
 		},
-		"link": func(raw []byte) error { _, err := GetLink(string(raw)); return err },
+		"credential": func(raw []byte) error {
+			_, err := OpenCredential(raw, []byte("leaf key"), chat[:])
+			return err
+		},
+		"voucher": func(raw []byte) error { _, err := OpenVoucher(raw, chat, 7, []byte("leaf key")); return err },
+		"link":    func(raw []byte) error { _, err := GetLink(string(raw)); return err },
 	} {
 		if err := open(all[name]); err != nil {
 			t.Errorf("%s: %v", name, err)

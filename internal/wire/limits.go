@@ -1,5 +1,7 @@
 package wire
 
+import "github.com/demes-chat/demes"
+
 // Limits of what crosses a link. Each bounds what one peer can make this node
 // hold in memory (docs/protocol.md#limits).
 const (
@@ -12,9 +14,12 @@ const (
 	MaxBeat = 256 << 10
 	// MaxJoinAsk and MaxJoinAnswer bound the join protocol.
 	MaxJoinAsk    = 64 << 10
-	MaxJoinAnswer = 1 << 20
+	MaxJoinAnswer = 4 << 20
 	// MaxReceipt bounds the signed part of a receipt: a chat, a head and a hash.
 	MaxReceipt = 256
+	// MaxSealing is what an event adds to its plaintext at most: body, signature,
+	// encryption and padding.
+	MaxSealing = demes.MaxEventBody + 4<<10
 	// MaxBatch is where a range of the settled log is cut.
 	MaxBatch = 256 << 10
 	// MaxAddresses bounds the addresses kept for one device.

@@ -18,11 +18,15 @@ func draftOf(kind demes.Kind) Draft {
 func TestPayloadsAtTheEdgeOfTheirLimits(t *testing.T) {
 	for kind, most := range map[demes.Kind]int{
 		demes.KindMessage: demes.MaxMessagePayload, demes.KindAmend: demes.MaxMessagePayload, demes.KindCommit: demes.MaxCommitPayload,
+		demes.KindFound: demes.MaxCommitPayload, demes.KindRole: demes.MaxOtherPayload, demes.KindSettings: demes.MaxOtherPayload,
 		demes.KindStart: demes.MaxOtherPayload, demes.KindInvite: demes.MaxOtherPayload, demes.KindProfile: demes.MaxOtherPayload, 99: demes.MaxOtherPayload,
 	} {
 		for _, over := range []int{0, 1} {
 			d := draftOf(kind)
 			d.Payload = make([]byte, most+over)
+			if kind == demes.KindFound {
+				d.Chat, d.ID.Seq, d.Prev = demes.ChatID{}, 1, demes.Hash{}
+			}
 			_, err := OpenEvent(PutEvent(Seal(testKey(1), d)))
 			if (err == nil) != (over == 0) || over == 1 && !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%s with a payload of %d bytes more than %d: %v", kind, over, most, err)
@@ -134,41 +138,6 @@ func TestAddresses(t *testing.T) {
 		if got := ValidAddresses(c.list); got != c.good {
 			t.Errorf("%s: %v, want %v", c.name, got, c.good)
 		}
-	}
-}
-
-func TestMessagesThatCannotBeRead(t *testing.T) {
-	id := demes.EventID{Device: deviceOf(testKey(1)), Seq: 7}
-	payload, commit := SealMessage([16]byte{1}, "hello", &id)
-	if text, reply, err := OpenMessage(&demes.Event{Payload: payload, Content: commit}); err != nil || text != "hello" || *reply != id {
-		t.Fatalf("a good message: %q, %v, %v", text, reply, err)
-	}
-	raw := func(salt int, content []byte) *demes.Event {
-		m := &Message{Salt: make([]byte, salt), Content: content}
-		return &demes.Event{Payload: Marshal(m), Content: demes.Sum(m.GetSalt(), m.GetContent())}
-	}
-	text := func(s string) []byte { return append([]byte{0x0a, byte(len(s))}, s...) }
-	for _, c := range []struct {
-		name string
-		e    *demes.Event
-	}{
-		{"without a payload", &demes.Event{}},
-		{"of garbage", &demes.Event{Payload: []byte{0xff}}},
-		{"of another commitment", &demes.Event{Payload: payload}},
-		{"with a short salt", raw(15, text("x"))},
-		{"with a long salt", raw(17, text("x"))},
-		{"without text", raw(16, nil)},
-		{"of text that is no UTF-8", raw(16, text("\xff\xfe"))},
-		{"of garbage inside", raw(16, []byte{0xff})},
-		{"that is too long", raw(16, Marshal(&MessageContent{Text: strings.Repeat("a", demes.MaxText+1)}))},
-	} {
-		if text, _, err := OpenMessage(c.e); err == nil {
-			t.Errorf("a message %s is read as %q", c.name, text)
-		}
-	}
-	longest, commit := SealMessage([16]byte{1}, strings.Repeat("x", demes.MaxText), &id)
-	if _, _, err := OpenMessage(&demes.Event{Payload: longest, Content: commit}); err != nil || len(longest) > demes.MaxMessagePayload {
-		t.Errorf("the longest text: %v, payload of %d bytes", err, len(longest))
 	}
 }
 

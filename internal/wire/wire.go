@@ -33,6 +33,8 @@ const (
 	LabelReceipt    Label = "DeMes 1 receipt\x00"
 	LabelHandover   Label = "DeMes 1 handover\x00"
 	LabelVote       Label = "DeMes 1 vote\x00"
+	LabelLeaf       Label = "DeMes 1 leaf\x00"
+	LabelRejoin     Label = "DeMes 1 rejoin\x00"
 )
 
 // Errors of reading what a peer sent.
