@@ -40,7 +40,9 @@ func TestMessagesThatCannotBeRead(t *testing.T) {
 		{"without a plaintext", func() (*demes.Event, []byte) { return good, nil }},
 		{"of garbage", func() (*demes.Event, []byte) { return good, []byte{0xff} }},
 		{"of one byte, as what was deleted", func() (*demes.Event, []byte) { return good, []byte{1} }},
-		{"of another commitment", func() (*demes.Event, []byte) { return &demes.Event{Kind: demes.KindMessage, Content: demes.Hash{1}}, plain }},
+		{"of another commitment", func() (*demes.Event, []byte) {
+			return &demes.Event{Kind: demes.KindMessage, Content: demes.Hash{1}}, plain
+		}},
 		{"without a commitment", func() (*demes.Event, []byte) { return &demes.Event{Kind: demes.KindMessage}, plain }},
 		{"with another salt", func() (*demes.Event, []byte) {
 			other, _ := PutContent([16]byte{2}, &MessageContent{Text: "hello", ReplyTo: PutRef(id)})
