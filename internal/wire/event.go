@@ -258,10 +258,11 @@ func checkAmend(a *Amend) error {
 const MaxEmoji = 48
 
 // ValidEmoji reports whether a reaction may be shown: something short on one
-// line that begins with no letter, digit or blank.
+// line that begins with no letter, digit, blank or mark.
 func ValidEmoji(text string) bool {
 	first, _ := utf8.DecodeRuneInString(text)
-	return len(text) <= MaxEmoji && validLine(text, MaxEmoji) && first > 0x7f && !unicode.IsLetter(first) && !unicode.IsSpace(first) && !unicode.Is(unicode.Mn, first)
+	return len(text) <= MaxEmoji && validLine(text, MaxEmoji) && first > 0x7f && !unicode.IsLetter(first) && !unicode.IsDigit(first) &&
+		!unicode.IsSpace(first) && !unicode.IsMark(first) && !unicode.Is(unicode.Cf, first)
 }
 
 func checkEmoji(text string) error {
