@@ -13,8 +13,21 @@ import (
 // first of them would wait for too long.
 const maxMerge = 64
 
+// What was deleted stays readable to who has the profile's key until the store
+// erases it, which costs about as much as a few commits.
+const (
+	// eraseIdle is how long nothing is written before it is erased: long enough
+	// not to come between the messages of one burst.
+	eraseIdle = time.Second
+
+	// eraseMost is how long it may stay when the writing does not end: keys of
+	// the past live for hours anyway, where messages are lost or late.
+	eraseMost = 30 * time.Second
+)
+
 // writer makes batches durable. Those that wait at the same time, of several
-// chats, share one transaction and its sync.
+// chats, share one transaction and its sync. Between them, and at its end, it
+// erases what was deleted.
 type writer struct {
 	store Store
 	waits chan *write
@@ -54,14 +67,45 @@ func (w *writer) close() {
 
 func (w *writer) run() {
 	defer close(w.done)
+	defer w.erase()
+	idle := time.NewTimer(eraseIdle) // an earlier run may have left something
+	defer idle.Stop()
+	var latest time.Time // when what was written must be erased; zero: nothing was
 	for {
 		select {
 		case <-w.quit:
 			return
 		case first := <-w.waits:
 			w.commitAll(w.gather(first))
+			now := time.Now()
+			if latest.IsZero() {
+				latest = now.Add(eraseMost)
+			}
+			if now.Before(latest) {
+				idle.Reset(eraseIdle)
+				continue
+			}
+		case <-idle.C:
+		}
+		latest = time.Time{}
+		if !w.erase() {
+			idle.Reset(eraseMost)
 		}
 	}
+}
+
+// erase reports whether it was done. A failure takes nothing from anybody; what
+// is wrong with the disk shows at the next commit.
+func (w *writer) erase() bool { return guarded(w.store.Erase) == nil }
+
+// guarded turns a panic of the store into an error.
+func guarded(call func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("the store broke: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	return call()
 }
 
 // gather takes what waits besides the first.
@@ -95,14 +139,9 @@ func (w *writer) commitAll(all []*write) {
 	}
 }
 
-func (w *writer) transact(batches []*chat.Batch) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("the store broke: %v\n%s", fault, debug.Stack())
-		}
-	}()
+func (w *writer) transact(batches []*chat.Batch) error {
 	start := time.Now()
-	err = w.store.Commit(batches)
+	err := guarded(func() error { return w.store.Commit(batches) })
 	took := time.Since(start).Seconds()
 	w.mu.Lock()
 	defer w.mu.Unlock()

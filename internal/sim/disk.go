@@ -199,6 +199,38 @@ func (d *disk) Amends(_ demes.ChatID, targets []demes.EventID) (out []chat.Settl
 	return out, nil
 }
 
+// Amends implements chat.Log.
+func (d *disk) Amends(_ demes.ChatID, targets []demes.EventID) (out []chat.SettledEntry, err error) {
+	amends := func(id demes.EventID) bool {
+		content, said := d.contents[id]
+		if !said || !content.Amends || content.Target == nil {
+			return said && content.Amends && len(targets) == 0
+		}
+		return slices.Contains(targets, *content.Target)
+	}
+	settled := map[demes.EventID]bool{}
+	for _, entry := range d.settled {
+		if entry.Event == nil {
+			continue
+		}
+		settled[entry.Event.ID] = true
+		if entry.Void == "" && amends(entry.Event.ID) {
+			entry.Event = d.read(entry.Event)
+			out = append(out, entry)
+		}
+	}
+	held := len(out)
+	for id, e := range d.events {
+		if !settled[id] && amends(id) {
+			out = append(out, chat.SettledEntry{Event: d.read(e)})
+		}
+	}
+	slices.SortFunc(out[held:], func(a, b chat.SettledEntry) int {
+		return cmp.Or(cmp.Compare(a.Event.Lamport, b.Event.Lamport), a.Event.ID.Compare(b.Event.ID))
+	})
+	return out, nil
+}
+
 // load is what a restart reads; nil when nothing was ever written.
 func (d *disk) load() *chat.Saved {
 	if d.id.IsZero() {

@@ -8,10 +8,12 @@ import (
 )
 
 // encryptedVFS is how SQLite reaches the file: its own operating system layer,
-// then disk, then the encryption.
+// then disk, then the encryption, then scrub.
 const encryptedVFS = "demes"
 
-func init() { vfs.Register(encryptedVFS, adiantum.Wrap(disk{vfs.Find("")}, nil)) }
+func init() { vfs.Register(encryptedVFS, encrypted(vfs.Find(""))) }
+
+func encrypted(base vfs.VFS) vfs.VFS { return scrub{adiantum.Wrap(disk{base}, nil)} }
 
 // disk mends two things below the encryption. It tells a full disk from a broken
 // one: the layer below calls both an I/O error, and what the system said is gone

@@ -20,4 +20,11 @@ func (s *Store) MigrateWith(known int, step func(int) (string, error)) error {
 func (s *Store) Format() (int, error) { return s.writer.pragma("user_version") }
 
 // RegisterVFS makes a VFS that WithVFS can name: the store's own over base.
-func RegisterVFS(name string, base vfs.VFS) { vfs.Register(name, adiantum.Wrap(disk{base}, nil)) }
+func RegisterVFS(name string, base vfs.VFS) { vfs.Register(name, encrypted(base)) }
+
+// RegisterUnscrubbedVFS makes one with a planted bug: SQLite's secure_delete is
+// all that erases.
+func RegisterUnscrubbedVFS(name string) { vfs.Register(name, adiantum.Wrap(disk{vfs.Find("")}, nil)) }
+
+// ExecWriter runs SQL on the connection that writes.
+func (s *Store) ExecWriter(sql string) error { return s.writer.db.Exec(sql) }
