@@ -67,7 +67,8 @@ type Node struct {
 	log       *slog.Logger
 	now       func() demes.Now
 	store     Store
-	id        identity
+	id        self
+	safety    *safety
 	hub       *Hub
 	writer    *writer
 	links     *links
@@ -95,8 +96,11 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, now: cfg.Now, store: cfg.Store, hub: NewHub(), chats: map[demes.ChatID]*runner{}}
 	var err error
-	if n.id, err = openIdentity(cfg.Store, cfg.Name); err != nil {
+	if n.id, err = openIdentity(cfg.Store, cfg.Name, cfg.Now()); err != nil {
 		return nil, fmt.Errorf("open identity: %w", err)
+	}
+	if n.safety, err = openSafety(cfg.Store); err != nil {
+		return nil, fmt.Errorf("open verified accounts: %w", err)
 	}
 	n.links = newLinks(n)
 	n.joins = newJoins(n)

@@ -162,6 +162,7 @@ func (r *runner) view(c *chat.Chat) demes.ChatView {
 	if r.unkept.output != nil {
 		v.Problem = problemView(r.unkept.why)
 	}
+	r.node.safety.look(&v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.shown = v
