@@ -167,40 +167,6 @@ func (d *disk) Expiring(_ demes.ChatID, untilMs int64, limit int) (ids []demes.E
 
 // Amends implements chat.Log.
 func (d *disk) Amends(_ demes.ChatID, targets []demes.EventID) (out []chat.SettledEntry, err error) {
-	names := func(e *demes.Event) bool {
-		content, has := d.contents[e.ID]
-		if !has || !content.Amends || content.Target == nil {
-			return has && content.Amends && len(targets) == 0
-		}
-		return slices.Contains(targets, *content.Target)
-	}
-	settled := map[demes.EventID]bool{}
-	for _, entry := range d.settled {
-		if entry.Event != nil {
-			settled[entry.Event.ID] = true
-			if entry.Void == "" && names(entry.Event) {
-				entry.Event = d.read(entry.Event)
-				out = append(out, entry)
-			}
-		}
-	}
-	var held []*demes.Event
-	for _, e := range d.events {
-		if !settled[e.ID] && names(e) {
-			held = append(held, d.read(e))
-		}
-	}
-	slices.SortFunc(held, func(a, b *demes.Event) int {
-		return cmp.Or(cmp.Compare(a.Lamport, b.Lamport), a.ID.Compare(b.ID))
-	})
-	for _, e := range held {
-		out = append(out, chat.SettledEntry{Event: e})
-	}
-	return out, nil
-}
-
-// Amends implements chat.Log.
-func (d *disk) Amends(_ demes.ChatID, targets []demes.EventID) (out []chat.SettledEntry, err error) {
 	amends := func(id demes.EventID) bool {
 		content, said := d.contents[id]
 		if !said || !content.Amends || content.Target == nil {
