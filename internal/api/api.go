@@ -20,6 +20,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -40,7 +41,8 @@ const (
 
 // Config is what a Server needs to know.
 type Config struct {
-	Node     Node
+	Node     Node  // nil: none until Open, because the profile is locked
+	Lock     Lock  // nil: the profile cannot be locked
 	UI       fs.FS // the built user interface; nil: none
 	Port     int   // the port that Host headers must name
 	Token    string
@@ -61,6 +63,8 @@ type Server struct {
 	api   huma.API
 	spec  []byte // openapi.json
 
+	running atomic.Pointer[running] // nil while the profile is locked
+
 	live live
 }
 
@@ -79,6 +83,12 @@ func New(cfg Config) *Server {
 		ui:    newUI(cfg.UI),
 	}
 	s.codes.now = cfg.Now
+	if cfg.Node != nil {
+		s.Open(cfg.Node, cfg.Stats)
+	}
+	if cfg.Lock == nil {
+		s.cfg.Lock = open{}
+	}
 	s.live.end, s.live.stop = context.WithCancel(context.Background())
 	s.api = newOperations(s.calls)
 	s.registerNode()
@@ -86,6 +96,8 @@ func New(cfg Config) *Server {
 	s.registerMessages()
 	s.registerJoins()
 	s.registerFaults()
+	s.registerLock()
+	s.registerAccount()
 	s.spec = describe(s.api)
 	s.handlePlain()
 	return s
@@ -134,6 +146,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if problem := s.unroutable(w, r); problem != nil {
+		writeProblem(w, problem)
+		return
+	}
+	if problem := s.unserved(r.URL.Path); problem != nil {
 		writeProblem(w, problem)
 		return
 	}
@@ -195,6 +211,10 @@ func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
 	}
 	if cause == http.ErrAbortHandler {
 		panic(cause)
+	}
+	if problem, is := cause.(*Problem); is {
+		writeProblem(w, problem)
+		return
 	}
 	s.cfg.Log.Error("a call broke", "method", r.Method, "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
 	writeProblem(w, internalProblem())

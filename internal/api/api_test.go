@@ -221,7 +221,7 @@ func TestErrorsOfTheNodeBecomeProblems(t *testing.T) {
 
 func TestABrokenCallLeavesTheServerRunning(t *testing.T) {
 	s, _ := newTestServer(t)
-	s.cfg.Node = nil
+	s.Open(struct{ Node }{}, nil)
 	refused(t, s, 500, demes.CodeInternal, ask{path: "chats"})
 	want(t, s, 200, ask{path: "/healthz"}, nil)
 }

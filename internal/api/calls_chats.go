@@ -25,11 +25,11 @@ func (s *Server) registerChats() {
 	register(s, call("found-chat", http.MethodPost, "/chats", http.StatusCreated, "Found a chat: the caller is its founder and first host"), s.foundChat)
 	register(s, call("get-chat", http.MethodGet, "/chats/{chat}", http.StatusOK, "One chat"), s.getChat)
 	register(s, call("start-chat", http.MethodPost, "/chats/{chat}/start", http.StatusAccepted, "Leave the lobby: only by the founder"),
-		s.onChat(func(ctx context.Context, id demes.ChatID) error { return s.cfg.Node.StartChat(ctx, id) }))
+		s.onChat(func(ctx context.Context, id demes.ChatID) error { return s.node().StartChat(ctx, id) }))
 	register(s, call("leave-chat", http.MethodPost, "/chats/{chat}/leave", http.StatusAccepted, "Leave the chat for good"),
-		s.onChat(func(ctx context.Context, id demes.ChatID) error { return s.cfg.Node.LeaveChat(ctx, id) }))
+		s.onChat(func(ctx context.Context, id demes.ChatID) error { return s.node().LeaveChat(ctx, id) }))
 	register(s, call("say-typing", http.MethodPost, "/chats/{chat}/typing", http.StatusAccepted, "Tell the others that the user is typing"),
-		s.onChat(func(ctx context.Context, id demes.ChatID) error { return s.cfg.Node.Typing(ctx, id) }))
+		s.onChat(func(ctx context.Context, id demes.ChatID) error { return s.node().Typing(ctx, id) }))
 	register(s, call("mark-read", http.MethodPost, "/chats/{chat}/read", http.StatusAccepted, "Tell the others up to where the user has read"), s.markRead)
 	register(s, call("make-invite", http.MethodPost, "/chats/{chat}/invites", http.StatusCreated, "Make an invite link"), s.makeInvite)
 	register(s, call("decide-knock", http.MethodPost, "/chats/{chat}/knocks/{device}", http.StatusAccepted, "Admit or refuse who knocks at the lobby"), s.decideKnock)
@@ -62,7 +62,7 @@ type chatsOutput struct {
 }
 
 func (s *Server) listChats(ctx context.Context, _ *empty) (*answer[chatsOutput], error) {
-	chats, err := s.cfg.Node.Chats(ctx)
+	chats, err := s.node().Chats(ctx)
 	out := chatsOutput{Chats: make([]demes.ChatView, 0, len(chats))}
 	for _, chat := range chats {
 		out.Chats = append(out.Chats, whole(chat))
@@ -81,7 +81,7 @@ func (s *Server) foundChat(ctx context.Context, in *foundInput) (*answer[demes.C
 	if err != nil {
 		return nil, err
 	}
-	chat, err := s.cfg.Node.FoundChat(ctx, title)
+	chat, err := s.node().FoundChat(ctx, title)
 	return answered(whole(chat), err)
 }
 
@@ -90,7 +90,7 @@ func (s *Server) getChat(ctx context.Context, in *ChatPath) (*answer[demes.ChatV
 	if err != nil {
 		return nil, err
 	}
-	chat, err := s.cfg.Node.Chat(ctx, id)
+	chat, err := s.node().Chat(ctx, id)
 	return answered(whole(chat), err)
 }
 
@@ -106,7 +106,7 @@ func (s *Server) markRead(ctx context.Context, in *readInput) (*empty, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(s.cfg.Node.MarkRead(ctx, id, in.Body.Position))
+	return done(s.node().MarkRead(ctx, id, in.Body.Position))
 }
 
 type inviteInput struct {
@@ -126,7 +126,7 @@ func (s *Server) makeInvite(ctx context.Context, in *inviteInput) (*answer[demes
 	if in.Body != nil {
 		uses, seconds = in.Body.Uses, in.Body.ExpiresIn
 	}
-	link, expires, err := s.cfg.Node.Invite(ctx, id, uses, time.Duration(seconds)*time.Second)
+	link, expires, err := s.node().Invite(ctx, id, uses, time.Duration(seconds)*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (s *Server) decideKnock(ctx context.Context, in *knockInput) (*empty, error
 	if err != nil {
 		return nil, err
 	}
-	return done(s.cfg.Node.DecideKnock(ctx, chat, device, in.Body.Admit))
+	return done(s.node().DecideKnock(ctx, chat, device, in.Body.Admit))
 }
 
 type handoverInput struct {
@@ -163,13 +163,13 @@ func (s *Server) handOver(ctx context.Context, in *handoverInput) (*empty, error
 		return nil, err
 	}
 	if in.Body == nil || in.Body.Device == "" {
-		return done(s.cfg.Node.Handover(ctx, id, nil))
+		return done(s.node().Handover(ctx, id, nil))
 	}
 	device, err := deviceID(in.Body.Device)
 	if err != nil {
 		return nil, err
 	}
-	return done(s.cfg.Node.Handover(ctx, id, &device))
+	return done(s.node().Handover(ctx, id, &device))
 }
 
 func (s *Server) removeMember(ctx context.Context, in *MemberPath) (*empty, error) {
@@ -177,5 +177,5 @@ func (s *Server) removeMember(ctx context.Context, in *MemberPath) (*empty, erro
 	if err != nil {
 		return nil, err
 	}
-	return done(s.cfg.Node.RemoveMember(ctx, chat, device))
+	return done(s.node().RemoveMember(ctx, chat, device))
 }

@@ -49,7 +49,7 @@ func (s *Server) faults(ctx context.Context) (*answer[faultsBody], error) {
 	if err := s.faultsOff(); err != nil {
 		return nil, err
 	}
-	return answered(faultsBody{list(s.cfg.Node.Faults(ctx))}, nil)
+	return answered(faultsBody{list(s.node().Faults(ctx))}, nil)
 }
 
 func (s *Server) putFaults(ctx context.Context, in *faultsInput) (*answer[faultsBody], error) {
@@ -64,7 +64,7 @@ func (s *Server) putFaults(ctx context.Context, in *faultsInput) (*answer[faults
 		}
 		faults = append(faults, demes.LinkFault(fault))
 	}
-	if err := s.cfg.Node.SetFaults(ctx, faults); err != nil {
+	if err := s.node().SetFaults(ctx, faults); err != nil {
 		return nil, err
 	}
 	return s.faults(ctx)

@@ -42,7 +42,7 @@ func (s *Server) join(ctx context.Context, in *joinInput) (*answer[joinOutput], 
 		}
 		body.Name = name
 	}
-	join, err := Join(ctx, s.cfg.Node, body.Link, body.Address, body.Name)
+	join, err := Join(ctx, s.node(), body.Link, body.Address, body.Name)
 	return answered(joinOutput{join}, err)
 }
 
@@ -80,7 +80,7 @@ type joinPath struct {
 }
 
 func (s *Server) joinStatus(ctx context.Context, in *joinPath) (*answer[demes.JoinView], error) {
-	join, err := s.cfg.Node.JoinStatus(ctx, in.Join)
+	join, err := s.node().JoinStatus(ctx, in.Join)
 	join.Tried = list(join.Tried)
 	return answered(join, err)
 }
@@ -92,7 +92,11 @@ func (s *Server) contact(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, foreign())
 		return
 	}
-	contact, ok := s.cfg.Node.Contact(r.Context())
+	var contact Contact
+	ok := false
+	if node := s.running.Load(); node != nil { // while it is locked it takes no knocks either
+		contact, ok = node.node.Contact(r.Context())
+	}
 	if !ok {
 		writeProblem(w, newProblem(http.StatusNotFound, CodeNoLobby, "No lobby here takes knocks",
 			"Found a chat on that node first; it takes knocks until it is started."))

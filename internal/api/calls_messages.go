@@ -47,7 +47,7 @@ func (s *Server) sendMessage(ctx context.Context, in *sendInput) (*answer[demes.
 		}
 		replyTo = &event
 	}
-	message, err := s.cfg.Node.SendMessage(ctx, id, in.Body.Text, replyTo, in.Key)
+	message, err := s.node().SendMessage(ctx, id, in.Body.Text, replyTo, in.Key)
 	return answered(message, err)
 }
 
@@ -76,14 +76,14 @@ func (s *Server) listMessages(ctx context.Context, in *pageInput) (*answer[PageV
 	if in.After.Given && in.After.Value == 0 && !in.Before.Given {
 		return answered(s.firstPage(ctx, id, limit))
 	}
-	messages, head, err := s.cfg.Node.Messages(ctx, id, in.After.Value, in.Before.Value, limit)
+	messages, head, err := s.node().Messages(ctx, id, in.After.Value, in.Before.Value, limit)
 	return answered(PageView{list(messages), head}, err)
 }
 
 // firstPage begins with the first message that this device holds. To the node
 // "after 0" means no bound, so the first position is asked for by itself.
 func (s *Server) firstPage(ctx context.Context, id demes.ChatID, limit int) (PageView, error) {
-	first, head, err := s.cfg.Node.Messages(ctx, id, 0, 2, 1)
+	first, head, err := s.node().Messages(ctx, id, 0, 2, 1)
 	if err != nil {
 		return PageView{}, err
 	}
@@ -92,7 +92,7 @@ func (s *Server) firstPage(ctx context.Context, id demes.ChatID, limit int) (Pag
 	}
 	if len(first) < limit {
 		var more []demes.MessageView
-		more, head, err = s.cfg.Node.Messages(ctx, id, 1, 0, limit-len(first))
+		more, head, err = s.node().Messages(ctx, id, 1, 0, limit-len(first))
 		first = append(first, more...)
 	}
 	return PageView{list(first), head}, err

@@ -24,7 +24,7 @@ func (s *Server) registerNode() {
 }
 
 func (s *Server) describeNode() demes.NodeView {
-	node := s.cfg.Node.Describe()
+	node := s.node().Describe()
 	node.Addresses = list(node.Addresses)
 	return node
 }
@@ -40,7 +40,7 @@ func (s *Server) renameNode(ctx context.Context, in *renameInput) (*answer[demes
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Node.Rename(ctx, name); err != nil {
+	if err := s.node().Rename(ctx, name); err != nil {
 		return nil, err
 	}
 	return answered(s.describeNode(), nil)

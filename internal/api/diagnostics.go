@@ -62,9 +62,7 @@ func (c statsCollector) Collect(out chan<- prometheus.Metric) {
 func (s *Server) handleDiagnostics() {
 	registry := prometheus.NewRegistry() // of its own: nothing else registers here
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if s.cfg.Stats != nil {
-		registry.MustRegister(statsCollector(s.cfg.Stats))
-	}
+	registry.MustRegister(statsCollector(s.stats))
 	s.calls.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	s.calls.HandleFunc("GET /debug/pprof/", pprof.Index)
 	s.calls.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

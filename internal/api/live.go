@@ -102,7 +102,7 @@ func liveRequest(r *http.Request) (since uint64, problem *Problem) {
 func (s *Server) feed(gone context.Context, conn *websocket.Conn, run string, since uint64) {
 	ctx, cancel := context.WithCancel(gone)
 	defer cancel()
-	events, missed := s.cfg.Node.Live(ctx, run, since)
+	events, missed := s.node().Live(ctx, run, since)
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	for {

@@ -39,6 +39,16 @@ type Node interface {
 	// context ends or the reader is too slow; missed is true when seq is too old.
 	Live(ctx context.Context, run string, since uint64) (events <-chan demes.LiveEvent, missed bool)
 
+	Account(ctx context.Context) (demes.AccountView, error)
+	// Words are the account's 24 words; the caller has asked for the passphrase.
+	Words(ctx context.Context) ([]string, error)
+	SetWordsSaved(ctx context.Context, saved bool) error
+	ExportAccount(ctx context.Context, passphrase string) ([]byte, error)
+
+	// Safety shows a safety number, without its QR code.
+	Safety(ctx context.Context, id demes.ChatID, account demes.AccountID) (demes.SafetyView, error)
+	SetVerified(ctx context.Context, account demes.AccountID, verified bool) error
+
 	Faults(ctx context.Context) []demes.LinkFault
 	SetFaults(ctx context.Context, faults []demes.LinkFault) error
 }

@@ -45,6 +45,8 @@ func TestEveryContractedCallIsDescribed(t *testing.T) {
 		"/chats/{chat}/messages": {"get", "post"}, "/chats/{chat}/handover": {"post"}, "/chats/{chat}/members/{device}": {"delete"},
 		"/chats/{chat}/leave": {"post"}, "/live": {"get"}, "/shutdown": {"post"}, "/faults": {"get", "put"}, "/session": {"post"}, "/contact": {"get"},
 		"/chats/{chat}/typing": {"post"}, "/chats/{chat}/read": {"post"},
+		"/lock": {"get", "post", "put"}, "/unlock": {"post"}, "/account": {"get", "patch"}, "/account/words": {"post"}, "/account/export": {"post"},
+		"/chats/{chat}/safety/{account}": {"get", "put"},
 	} {
 		for _, method := range calls {
 			call := spec.Paths[path][method]

@@ -43,11 +43,12 @@ func (s Safety) QR() string { return qrPrefix + string(s) }
 // that the text is no safety number; false means that the two differ, which is
 // what somebody in between would cause.
 func (s Safety) Match(text string) (bool, error) {
-	other, err := readSafety(text)
+	other, err := ReadSafety(text)
 	return err == nil && other == s, err
 }
 
-func readSafety(text string) (Safety, error) {
+// ReadSafety reads what Match compares with.
+func ReadSafety(text string) (Safety, error) {
 	const most = 1024 // far above any grouping of 60 digits
 	if len(text) > most {
 		return "", noSafety()

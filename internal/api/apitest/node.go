@@ -30,6 +30,8 @@ type Node struct {
 	events   []demes.LiveEvent
 	watchers map[chan demes.LiveEvent]bool
 	buffer   int
+
+	wordsSaved, verified bool
 }
 
 type room struct {
