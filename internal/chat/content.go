@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -61,6 +62,9 @@ func (c *Chat) read(e *demes.Event) (waits, lacks bool) {
 	r, known, err := c.keys.openContent(e.Payload, header.Epoch)
 	if !known {
 		return c.keys.ahead(c, header.Epoch), !c.keys.ahead(c, header.Epoch)
+	}
+	if errors.Is(err, mls.ErrReplayed) || errors.Is(err, mls.ErrSpent) {
+		return false, true // another branch of its author's log used the key: others may have read it
 	}
 	if err != nil || !c.isOf(e, r) {
 		c.keepContent(e, unreadable)

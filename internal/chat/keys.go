@@ -320,6 +320,7 @@ func (k *keys) lose(c *Chat) {
 func (k *keys) advance(c *Chat) {
 	for len(k.next) > 0 && (k.next[0].index <= c.final.index || c.cfg.Planted.Hasty) {
 		first := k.next[0]
+		k.stage() // after a restart it is not yet
 		k.next = k.next[1:]
 		k.take(c, &first)
 		from := []byte(nil)

@@ -63,7 +63,7 @@ func (c *Chat) record(s Sealed, void string) {
 	if s.Event != nil {
 		c.readSettled(&entry)
 		dropped := c.tail.settled(s.Event)
-		b.Drop = append(b.Drop, dropped...)
+		c.drop(dropped, s.Event)
 		if s.Event.ID.Device == c.self && len(dropped) > 0 {
 			c.oldCopy(demes.DeviceID{}, s.Event) // a copy of this device wrote it
 		}
@@ -79,6 +79,18 @@ func (c *Chat) record(s Sealed, void string) {
 		c.announce(entry)
 	}
 	c.react(s, void)
+}
+
+// drop forgets a branch, and what was read in it; settled is the event that took
+// the place of one of them, or nil.
+func (c *Chat) drop(ids []demes.EventID, settled *demes.Event) {
+	b := c.batch()
+	b.Drop = append(b.Drop, ids...)
+	for _, id := range ids {
+		if settled == nil || id != settled.ID || settled.Plain == nil {
+			b.Forget = append(b.Forget, id)
+		}
+	}
 }
 
 // announce tells the user of what was settled.
@@ -131,7 +143,7 @@ func (c *Chat) react(s Sealed, void string) {
 func (c *Chat) silence() {
 	for _, d := range sortedDevices(c.tail.logs) {
 		if m := c.fold.Members[d]; m == nil || m.Leaving {
-			c.batch().Drop = append(c.batch().Drop, c.tail.drop(d)...)
+			c.drop(c.tail.drop(d), nil)
 			c.notice(Notice{Kind: NoticeMode}) // messages are gone: look again
 		}
 	}
