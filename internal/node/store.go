@@ -30,13 +30,6 @@ type Store interface {
 	// Event finds one event, settled or held. ok is false when it is not stored.
 	Event(id demes.ChatID, event demes.EventID) (entry chat.SettledEntry, ok bool, err error)
 
-	// Amends returns the events that change how one of the targets is shown: those
-	// whose content has Amends set and names one of them as its Target. With no
-	// targets it returns those that name none, which change the chat itself.
-	// Settled ones come first, by index and without the void ones, then held ones,
-	// in entries without an index, by lamport, device and seq. Each has its Plain.
-	Amends(id demes.ChatID, targets []demes.EventID) ([]chat.SettledEntry, error)
-
 	// Erase makes sure that secrets and contents which were deleted or replaced by
 	// earlier commits are in none of the store's files any more. It costs little
 	// when there are none. An error means that they may still be there; the next

@@ -1,12 +1,17 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ncruces/go-sqlite3"
@@ -26,12 +31,25 @@ func richProfile(t *testing.T) (dir string) {
 		Raft:    &chat.RaftChange{Generation: 1, Entries: []chat.RaftEntry{{Index: 1, Term: 1, Data: []byte("entry")}}},
 		Settled: append(newEntries(newEvents(1, 60)), record), Events: newEvents(61, 5),
 		Outbox: []chat.OutboxItem{{Seq: 66, Kind: demes.KindMessage, Payload: []byte("unsent")}},
+		Contents: []chat.Content{
+			{Event: eventID(1), Plain: []byte("one"), ExpiresMs: 1000},
+			{Event: eventID(2), Plain: []byte("two"), Amends: true, Target: new(eventID(1))},
+			{Event: eventID(3), Plain: make([]byte, 20_000), Amends: true},
+			{Event: eventID(61), Plain: []byte("held")},
+		},
+		Secrets: []chat.SecretChange{
+			{Space: "mls", Put: []chat.Value{{Name: "a", Data: []byte("key a")}, {Name: "b", Data: []byte("key b")}}},
+			{Space: "other", Put: []chat.Value{{Name: "a", Data: []byte("key c")}}},
+		},
 	})
 	if err := errors.Join(s.SetValue("account", []byte("seed")), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
+
+// eventID names one of newEvents.
+func eventID(seq int) demes.EventID { return newEvents(seq, 1)[0].ID }
 
 // everything reads all that a profile holds. Each part stands for itself: nil
 // when it could not be read.
@@ -55,6 +73,12 @@ func everything(s *store.Store) (parts map[string]any, err error) {
 	for _, e := range []*demes.Event{newEvents(1, 1)[0], newEvents(61, 1)[0]} {
 		entry, ok, failed := s.Event(chatID, e.ID)
 		keep(fmt.Sprint("event ", e.ID.Seq), []any{entry, ok}, failed)
+	}
+	ids, next, failed := s.Expiring(chatID, 2000, 10)
+	keep("expiring", []any{ids, next}, failed)
+	for name, targets := range map[string][]demes.EventID{"amends": {eventID(1)}, "amends of the chat": nil} {
+		amends, failed := s.Amends(chatID, targets)
+		keep(name, amends, failed)
 	}
 	account, failed := s.Value("account")
 	keep("account", account, failed)
@@ -84,6 +108,15 @@ func TestChangedRowsAreReported(t *testing.T) {
 		`UPDATE settled SET data = x'' WHERE idx = 61`,
 		`UPDATE outbox SET data = flip(data)`,
 		`UPDATE outbox SET seq = 3`,
+		`UPDATE content SET data = flip(data) WHERE seq = 1`,
+		`UPDATE content SET data = flip(data) WHERE seq = 61`,
+		`UPDATE content SET data = x'' WHERE seq = 1`,
+		`UPDATE content SET data = (SELECT data FROM content WHERE seq = 2) WHERE seq = 1`,
+		`UPDATE content SET seq = 4 WHERE seq = 1`,
+		`UPDATE content SET expires = 1 WHERE seq = 1`,
+		`UPDATE content SET expires = NULL WHERE seq = 1`,
+		`UPDATE content SET target = x'00' WHERE seq = 2`,
+		`UPDATE content SET target = NULL WHERE seq = 3`,
 	} {
 		t.Run(change, func(t *testing.T) {
 			dir := copyProfile(t, whole)
@@ -101,6 +134,70 @@ func TestChangedRowsAreReported(t *testing.T) {
 	}
 }
 
+// TestDamagedSecretsAreLeftOut: the chat comes back without the keys of the
+// space, with all the rest.
+func TestDamagedSecretsAreLeftOut(t *testing.T) {
+	whole := richProfile(t)
+	for change, want := range map[string][]string{
+		`SELECT 1`: {"mls", "other"},
+		`UPDATE secret SET data = flip(data) WHERE space = 'mls' AND name = 'a'`:                                      {"other"},
+		`UPDATE secret SET data = flip(data) WHERE space = 'mls' AND name = 'b'`:                                      {"other"},
+		`UPDATE secret SET data = x'00' WHERE space = 'other'`:                                                        {"mls"},
+		`UPDATE secret SET name = 'c' WHERE space = 'other'`:                                                          {"mls"},
+		`UPDATE secret SET data = (SELECT data FROM secret WHERE name = 'b') WHERE space = 'mls' AND name = 'a'`:      {"other"},
+		`UPDATE secret SET data = (SELECT data FROM secret WHERE space = 'mls' AND name = 'a') WHERE space = 'other'`: {"mls"},
+		`UPDATE secret SET data = flip(data)`:                                                                         nil,
+	} {
+		t.Run(change, func(t *testing.T) {
+			dir := copyProfile(t, whole)
+			db := rawDatabase(t, dir)
+			err := createFlip(db)
+			if err == nil {
+				err = db.Exec(change)
+			}
+			if err = errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			var said bytes.Buffer
+			s := openStore(t, dir, store.WithLog(slog.New(slog.NewTextHandler(&said, nil))))
+			got, err := everything(s)
+			if err != nil {
+				t.Fatalf("damaged secrets are an error: %v", err)
+			}
+			saved := got["saved"].(*chat.Saved)
+			if spaces := slices.Sorted(maps.Keys(saved.Secrets)); !slices.Equal(spaces, want) {
+				t.Errorf("got the spaces %q, want %q", spaces, want)
+			}
+			if len(saved.Values) != 2 || len(saved.Tail) != 5 || len(saved.Raft) != 1 {
+				t.Errorf("the rest of the chat is not there: %+v", saved)
+			}
+			if told := strings.Contains(said.String(), "keys of a chat are damaged"); told != (len(want) < 2) {
+				t.Errorf("the log says %q", said.String())
+			}
+			if strings.Contains(said.String(), "key ") {
+				t.Errorf("the log tells a key: %s", said.String())
+			}
+		})
+	}
+}
+
+// TestSecretsBelongToTheirChat moves one chat's records to another.
+func TestSecretsBelongToTheirChat(t *testing.T) {
+	dir := richProfile(t)
+	s := openStore(t, dir)
+	other := demes.ChatID{9}
+	commit(t, s, &chat.Batch{Chat: other})
+	s.Close()
+	db := rawDatabase(t, dir)
+	if err := errors.Join(db.Exec(`UPDATE secret SET chat = (SELECT max(number) FROM chat)`), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := openStore(t, dir, store.WithLog(slog.New(slog.DiscardHandler))).Load(other)
+	if err != nil || len(saved.Secrets) != 0 {
+		t.Errorf("another chat's secrets: got %v, %v, want none", saved.Secrets, err)
+	}
+}
+
 // createFlip gives a raw connection the function flip: one bit of a value, in
 // its middle, is another.
 func createFlip(db *sqlite3.Conn) error {
@@ -109,6 +206,14 @@ func createFlip(db *sqlite3.Conn) error {
 		data[len(data)/2] ^= 0x10
 		ctx.ResultBlob(data)
 	})
+}
+
+// withSecrets puts back the spaces that were left out, whole, for being damaged.
+func withSecrets(got, want *chat.Saved) *chat.Saved {
+	out := *got
+	out.Secrets = maps.Clone(want.Secrets)
+	maps.Copy(out.Secrets, got.Secrets)
+	return &out
 }
 
 // TestFlippedBitsAreReported flips bits of the file itself. What is then read is
@@ -139,6 +244,9 @@ func TestFlippedBitsAreReported(t *testing.T) {
 			var got map[string]any
 			got, err = everything(s)
 			for name, part := range got {
+				if name == "saved" {
+					part = withSecrets(part.(*chat.Saved), want[name].(*chat.Saved))
+				}
 				if !reflect.DeepEqual(part, want[name]) {
 					t.Errorf("bit %d: read other %s than was written:\n got %+v\nwant %+v", bit, name, part, want[name])
 				}

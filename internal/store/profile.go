@@ -93,11 +93,12 @@ func (p *profile) look() error {
 
 // lookForLog finds out whether somebody took the write-ahead log of a run that
 // did not end well: what was stored last stood there. Its index is made after
-// the log and taken away before it, so it never is there alone.
+// the log and taken away before it, so it never is there alone; except where a
+// first start was cut short, which left nothing to lose.
 func (p *profile) lookForLog() error {
 	_, logErr := os.Stat(p.database() + "-wal")
 	_, indexErr := os.Stat(p.database() + "-shm")
-	if p.had && errors.Is(logErr, fs.ErrNotExist) && indexErr == nil {
+	if p.made && errors.Is(logErr, fs.ErrNotExist) && indexErr == nil {
 		problem := damaged("the file "+p.database()+"-wal, where the last messages stood, is missing", nil)
 		problem.Detail = "Nothing was deleted now. Put the file back; or delete demes.db-shm too and start with what is in demes.db: " +
 			"members send what you missed."

@@ -45,6 +45,13 @@ func TestStore(t *testing.T, open OpenStore) {
 		{"entries of the council's log overwrite what is behind", testRaftOverwrite},
 		{"the council's log is compacted and reset", testRaftForget},
 		{"outbox items leave when they are done", testOutbox},
+		{"secrets are kept by space, replaced and deleted", testSecrets},
+		{"contents come with their events, wherever these stand", testContents},
+		{"contents are replaced and forgotten", testForget},
+		{"contents expire in order", testExpiring},
+		{"amends are found by what they change", testAmends},
+		{"a batch that fails takes secrets and contents with it", testSecretsAtomic},
+		{"erasing takes nothing that is there", testErase},
 		{"chats do not see each other", testApart},
 		{"payloads of 1 MiB", testLarge},
 		{"10,000 entries", testMany},
@@ -135,6 +142,15 @@ func testEmpty(s *storeTest) {
 		}
 		if got, ok, err := s.Event(id, demes.EventID{Seq: 1}); err != nil || ok {
 			s.Errorf("event of an unknown chat: got %v, %v, want none", got, err)
+		}
+		if got, next, err := s.Expiring(id, 1<<62, 10); err != nil || len(got) != 0 || next != 0 {
+			s.Errorf("what expires in an unknown chat: got %v, %d, %v, want none", got, next, err)
+		}
+		if got, err := s.Amends(id, nil); err != nil || len(got) != 0 {
+			s.Errorf("amends of an unknown chat: got %v, %v, want none", got, err)
+		}
+		if err := s.Erase(); err != nil {
+			s.Errorf("erase with nothing there: %v", err)
 		}
 		if got, err := s.Value("name"); err != nil || got != nil {
 			s.Errorf("unknown value: got %q, %v, want nil", got, err)
@@ -227,25 +243,31 @@ func testApart(s *storeTest) {
 		batches = append(batches, &chat.Batch{
 			Chat: id, Put: []chat.Value{{Name: "n", Data: []byte{number + 1}}}, Events: events,
 			Settled: settling(1, 1, events[:2]...), Outbox: []chat.OutboxItem{{Seq: 9, Payload: []byte{number}}},
-			Raft: &chat.RaftChange{Generation: 1, Entries: raftEntries(uint64(number)+1, 1, 2)},
+			Raft:     &chat.RaftChange{Generation: 1, Entries: raftEntries(uint64(number)+1, 1, 2)},
+			Contents: []chat.Content{{Event: events[3].ID, Plain: []byte{number + 1}, ExpiresMs: int64(number) + 1}},
+			Secrets:  putSecrets("mls", "epoch", fmt.Sprint(number)),
 		})
 	}
 	s.commit(batches...)
 	s.commit(&chat.Batch{
 		Chat: chatID(1), Put: []chat.Value{{Name: "n"}}, Unsettle: new(uint64), OutboxDone: []uint64{9},
 		Raft: &chat.RaftChange{Generation: 1, Reset: true}, Drop: []demes.EventID{batches[1].Events[3].ID},
+		Forget: []demes.EventID{batches[1].Events[3].ID}, Secrets: []chat.SecretChange{{Space: "mls", Reset: true}},
 	})
 	s.restarted(func() {
 		for _, number := range []byte{0, 2} {
 			b := batches[number]
 			s.equal("another chat", s.load(b.Chat), &chat.Saved{
 				Chat: b.Chat, Values: map[string][]byte{"n": {number + 1}}, Raft: b.Raft.Entries,
-				Tail: b.Events[2:], Outbox: b.Outbox,
+				Tail: []*demes.Event{b.Events[2], said(b.Events[3], string([]byte{number + 1}))}, Outbox: b.Outbox,
+				Secrets: map[string][]chat.Value{"mls": {{Name: "epoch", Data: []byte(fmt.Sprint(number))}}},
 			})
+			s.expiring(b.Chat, 1<<62, 9, 0, b.Events[3].ID)
 			s.equal("its settled log", s.settled(b.Chat, 1, 1<<20), b.Settled)
 		}
 		b := batches[1]
 		s.equal("the chat", s.load(b.Chat), &chat.Saved{Chat: b.Chat, Values: map[string][]byte{}, Tail: b.Events[:3]})
+		s.expiring(b.Chat, 1<<62, 9, 0)
 	})
 }
 
@@ -351,9 +373,11 @@ func testClosed(s *storeTest) {
 	_, chats := s.Chats()
 	_, load := s.Load(chatID(1))
 	_, value := s.Value("a")
+	_, _, expiring := s.Expiring(chatID(1), 1, 1)
+	_, amends := s.Amends(chatID(1), nil)
 	for what, err := range map[string]error{
 		"commit": s.Commit([]*chat.Batch{{Chat: chatID(1)}}), "set value": s.SetValue("a", []byte("b")),
-		"chats": chats, "load": load, "value": value,
+		"chats": chats, "load": load, "value": value, "expiring": expiring, "amends": amends, "erase": s.Erase(),
 	} {
 		if !errors.Is(err, &demes.Error{Code: demes.CodeShuttingDown}) {
 			s.Errorf("%s after close: got %v, want the code shutting-down", what, err)

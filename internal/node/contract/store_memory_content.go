@@ -96,7 +96,7 @@ func (m *MemoryStore) Expiring(id demes.ChatID, untilMs int64, limit int) (ids [
 	return ids, 0, nil
 }
 
-// Amends implements node.Store.
+// Amends implements chat.Log.
 func (m *MemoryStore) Amends(id demes.ChatID, targets []demes.EventID) (entries []chat.SettledEntry, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -26,7 +26,7 @@ func testModel(s *storeTest) {
 			}
 			m.chats = append(m.chats, world)
 		}
-		actions := []func(*rapid.T){m.commit, m.commit, m.commit, m.restart}
+		actions := []func(*rapid.T){m.commit, m.commit, m.commit, m.erase, m.restart}
 		for range rapid.IntRange(1, maxSteps).Draw(t, "steps") {
 			rapid.SampledFrom(actions).Draw(t, "action")(t)
 			m.compare(t)
@@ -53,6 +53,12 @@ type modelChat struct {
 	events  []*demes.Event // all that were ever written
 	index   uint64         // the settled log's end
 	taken   uint64         // the last position
+}
+
+func (m *modelTest) erase(t *rapid.T) {
+	if err := m.store.Erase(); err != nil {
+		t.Fatalf("erase: %v", err)
+	}
 }
 
 func (m *modelTest) restart(*rapid.T) { m.store.restart() }
@@ -97,7 +103,48 @@ func (c *modelChat) draw(t *rapid.T) *chat.Batch {
 		})
 		b.OutboxDone = append(b.OutboxDone, small.Draw(t, "done"))
 	}
+	c.drawContents(t, b)
+	b.Secrets = drawSecrets(t)
 	return b
+}
+
+// drawContents says things in events, forgets some, and names any of them as
+// what is amended.
+func (c *modelChat) drawContents(t *rapid.T, b *chat.Batch) {
+	if len(c.events) == 0 {
+		return
+	}
+	event := rapid.SampledFrom(c.events)
+	for range rapid.IntRange(0, 3).Draw(t, "contents") {
+		content := chat.Content{
+			Event: event.Draw(t, "said").ID, Plain: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "plain"),
+			Amends: rapid.Bool().Draw(t, "amends"), ExpiresMs: rapid.Int64Range(0, 5).Draw(t, "expires"),
+		}
+		if rapid.Bool().Draw(t, "has target") {
+			target := event.Draw(t, "target").ID
+			content.Target = &target
+		}
+		b.Contents = append(b.Contents, content)
+	}
+	if rapid.IntRange(0, 2).Draw(t, "forget") == 0 {
+		b.Forget = append(b.Forget, event.Draw(t, "forgotten").ID)
+	}
+}
+
+func drawSecrets(t *rapid.T) (changes []chat.SecretChange) {
+	name := rapid.SampledFrom([]string{"", "a", "b", "c"})
+	for range rapid.IntRange(0, 2).Draw(t, "secrets") {
+		change := chat.SecretChange{
+			Space: name.Draw(t, "space"), Reset: rapid.IntRange(0, 4).Draw(t, "reset") == 0,
+			Delete: rapid.SliceOfN(name, 0, 2).Draw(t, "deleted"),
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "put") {
+			data := rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "data")
+			change.Put = append(change.Put, chat.Value{Name: name.Draw(t, "name"), Data: data})
+		}
+		changes = append(changes, change)
+	}
+	return changes
 }
 
 // drawLog changes what is dropped, unsettled and settled. Some of it contradicts
@@ -120,6 +167,9 @@ func (c *modelChat) drawLog(t *rapid.T, b *chat.Batch) {
 		if rapid.Bool().Draw(t, "event") {
 			entry = settling(c.index+1, c.taken+1, event.Draw(t, "settling"))[0]
 			c.taken++
+			if rapid.IntRange(0, 4).Draw(t, "void") == 0 {
+				entry.Void = "void"
+			}
 		}
 		b.Settled = append(b.Settled, entry)
 		c.index++
@@ -146,6 +196,26 @@ func (m *modelTest) compare(t *rapid.T) {
 			}
 			m.same("event")(got, nil)(want, nil)
 		}
+		m.compareContents(t, c)
+	}
+}
+
+func (m *modelTest) compareContents(t *rapid.T, c *modelChat) {
+	for _, until := range []int64{0, 2, 5} {
+		got, next, err := m.store.Expiring(c.id, until, 3)
+		want, after, _ := m.model.Expiring(c.id, until, 3)
+		if next != after || err != nil {
+			t.Fatalf("what expires after %d: got %d, %v, the model has %d", until, next, err, after)
+		}
+		m.same("expiring")(got, nil)(want, nil)
+	}
+	var targets []demes.EventID
+	for _, e := range c.events {
+		targets = append(targets, e.ID)
+	}
+	for _, count := range []int{0, 1, len(targets)} {
+		some := targets[:min(count, len(targets))]
+		m.same(fmt.Sprint("amends of ", some))(answer(m.store.Amends(c.id, some)))(answer(m.model.Amends(c.id, some)))
 	}
 }
 
