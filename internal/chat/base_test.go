@@ -45,21 +45,26 @@ func TestAJoinerChecksItsBase(t *testing.T) {
 			b.State.Members = append(b.State.Members, &wire.MemberState{Device: evil.id[:], Cert: evil.cert(), Name: "Mallory"})
 		}, nil, false},
 		{"with another name", func(b *wire.Base) { b.State.Members[0].Name = "Mallory" }, nil, false},
+		{"without the tree", func(b *wire.Base) { b.Tree = nil }, nil, false},
+		{"with an altered tree", func(b *wire.Base) { b.Tree[len(b.Tree)/2] ^= 1 }, nil, false},
+		{"with the tree of another group", func(b *wire.Base) { b.Tree = newScript(t, 0).fold.group.Tree() }, nil, false},
+		{"with another group", func(b *wire.Base) { b.State.Group = newScript(t, 0).fold.group.State() }, nil, false},
+		{"with other settings", func(b *wire.Base) { b.State.Settings.AdminsInvite = true }, nil, false},
 		{"with another epoch", func(b *wire.Base) { b.State.Epoch++ }, nil, false},
 		{"with another electorate", func(b *wire.Base) { b.State.Electors = b.State.Electors[:1] }, nil, false},
 		{"of another chat", func(b *wire.Base) { b.State.Chat = make([]byte, 32) }, nil, false},
 		{"without members", func(b *wire.Base) { b.State.Members = nil }, nil, false},
 	} {
-		base := proto.CloneOf(c.final.base)
+		base := r.base(r.host())
 		k.change(base)
 		if err := CheckBase(base, c.id, self, k.inviter); (err == nil) != k.good {
 			t.Errorf("a base %s: %v", k.name, err)
 		}
 	}
-	if err := CheckBase(c.final.base, c.id, evil.id, nil); err == nil {
+	if err := CheckBase(r.base(r.host()), c.id, evil.id, nil); err == nil {
 		t.Error("a base in which the joiner is no member is accepted")
 	}
-	if err := CheckBase(c.final.base, demes.ChatID{1}, self, nil); err == nil {
+	if err := CheckBase(r.base(r.host()), demes.ChatID{1}, self, nil); err == nil {
 		t.Error("a base of another chat is accepted")
 	}
 }

@@ -6,12 +6,28 @@ import (
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // wish is a join request by an invite of the room's chat.
-func (r *room) wish(of *author, key ed25519.PrivateKey, notAfter int64) *wire.JoinRequest {
+func (r *room) wish(of *author, key ed25519.PrivateKey, notAfter int64) *wire.JoinAsk {
+	ask, _ := r.wishWith(of, key, func(b *wire.JoinBody) { b.NotAfterMs = notAfter })
+	return ask
+}
+
+// wishWith is a request in which something is otherwise, with its key package,
+// whose secrets are returned.
+func (r *room) wishWith(of *author, key ed25519.PrivateKey, change func(b *wire.JoinBody)) (*wire.JoinAsk, *mls.KeyPackageSecrets) {
+	r.t.Helper()
 	c := r.guests[0].chat
-	return wire.SealJoin(of.key, key, &wire.JoinBody{Chat: c.id[:], Cert: of.cert(), Name: of.name, Nonce: []byte{1}, NotAfterMs: notAfter})
+	secrets := packageOf(r.t, of.profile(r.t, c.fold.Suite, c.id[:]))
+	keys := secrets.KeyPackage.Bytes()
+	sum := demes.Sum(keys)
+	body := &wire.JoinBody{
+		Chat: c.id[:], Cert: of.cert(), Name: of.name, Nonce: []byte{1}, NotAfterMs: at + 600_000, KeyPackageHash: sum[:],
+	}
+	change(body)
+	return &wire.JoinAsk{Request: wire.SealJoin(of.key, key, body), KeyPackage: keys}, secrets
 }
 
 // invited has a guest make an invite and waits until it is settled.
@@ -25,7 +41,7 @@ func (r *room) invited(by *guest, uses uint32) ed25519.PrivateKey {
 	return key
 }
 
-func (r *room) ask(at *guest, of *author, request *wire.JoinRequest) wire.JoinAnswer_State {
+func (r *room) ask(at *guest, of *author, request *wire.JoinAsk) wire.JoinAnswer_State {
 	return at.chat.Ask(r.clock(), of.id, "10.0.0.9:1", request).GetState()
 }
 
@@ -84,7 +100,7 @@ func TestAnswersAtTheDoor(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		of      *author
-		request *wire.JoinRequest
+		request *wire.JoinAsk
 		want    wire.JoinAnswer_State
 	}{
 		{"nothing at all", joiner, nil, wire.JoinAnswer_REFUSED},
@@ -155,10 +171,8 @@ func TestACommitOfEverythingWantedFits(t *testing.T) {
 	c := g.chat
 	for i := range uint64(MaxWanted) {
 		a := newAuthor(100 + i)
-		request := wire.SealJoin(a.key, key, &wire.JoinBody{
-			Chat: c.id[:], Cert: a.cert(), Name: a.name, Nonce: make([]byte, demes.MaxOtherPayload-400), NotAfterMs: at + 3_600_000,
-		})
-		if body, _, err := wire.OpenJoin(request); err != nil || len(body.GetNonce()) < 7_000 {
+		request, _ := r.wishWith(a, key, func(b *wire.JoinBody) { b.Nonce = make([]byte, demes.MaxOtherPayload-400) })
+		if body, _, err := wire.OpenJoin(request.GetRequest()); err != nil || len(body.GetNonce()) < 7_000 {
 			t.Fatalf("request %d: %v", i, err)
 		}
 		if i == 0 {

@@ -39,8 +39,11 @@ func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 	texts := map[string]int{}
 	for _, s := range r.host().disk.settled {
 		if s.Position != 0 {
-			text, _, _ := wire.OpenMessage(s.Event)
-			texts[text]++
+			said, err := wire.OpenContent(s.Event, r.host().disk.plain(s.Event.ID))
+			if err != nil {
+				t.Errorf("the host cannot read %s: %v", s.Event.ID, err)
+			}
+			texts[said.GetText()]++
 		}
 	}
 	if texts["acknowledged"] != 1 || texts["never durable"] != 0 {
@@ -211,17 +214,14 @@ func longLog(t *testing.T, n int) (from demes.DeviceID, c *Chat, entries []Settl
 	for range first {
 		entries = append(entries, SettledEntry{})
 	}
-	payload, commit := wire.SealMessage([16]byte{1}, string(text), nil)
 	for range n {
-		d := s.draft(s.a[0], demes.KindMessage, payload)
-		d.Content = commit
-		e := s.write(s.a[0], d)
+		e := s.utterance(s.a[0], demes.KindMessage, &wire.MessageContent{Text: string(text)})
 		sealed := s.sealed(e)
 		sealed.Slot = 0
 		s.applySealed(sealed, Consumed, "")
 		entries = append(entries, SettledEntry{Index: s.fold.Head.Index, LogMs: s.fold.LogMs, Hash: s.fold.Head.Hash, Event: e})
 	}
-	fold, err := decodeFold(state)
+	fold, err := decodeFold(state, s.fold.group.Tree(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

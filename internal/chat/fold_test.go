@@ -5,17 +5,29 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 func TestLogBeginsWithAGoodFoundEvent(t *testing.T) {
 	founder := newAuthor(0)
+	var none demes.ChatID
 	good := func() (wire.Draft, *wire.Found) {
-		return wire.Draft{ID: demes.EventID{Device: founder.id, Seq: 1}, Kind: demes.KindFound, Lamport: 1},
-			&wire.Found{Format: Format, Title: "a chat", Cert: founder.cert(), Name: "Ada"}
+		_, found := founding(t, founder, mls.X25519, leafPolicy(&none))
+		return wire.Draft{ID: demes.EventID{Device: founder.id, Seq: 1}, Kind: demes.KindFound, Lamport: 1}, found
 	}
+	other, stranger := newAuthor(0), newAuthor(1)
+	other.account = keyOf(77)
+	groupOf := func(by *author, suite mls.Suite, change func(g *mls.Group) []byte) func(*wire.Draft, *wire.Found) {
+		return func(_ *wire.Draft, f *wire.Found) {
+			group, _ := founding(t, by, suite, leafPolicy(&none))
+			f.Mls = change(group)
+		}
+	}
+	info := func(g *mls.Group) []byte { raw, _ := g.GroupInfo(true); return raw }
 	for _, c := range []struct {
 		name   string
 		change func(d *wire.Draft, f *wire.Found)
@@ -23,7 +35,48 @@ func TestLogBeginsWithAGoodFoundEvent(t *testing.T) {
 	}{
 		{"good", func(*wire.Draft, *wire.Found) {}, Consumed},
 		{"of another format", func(_ *wire.Draft, f *wire.Found) { f.Format++ }, Ignored},
+		{"of the post-quantum suite", func(_ *wire.Draft, f *wire.Found) {
+			_, other := founding(t, founder, mls.XWing, leafPolicy(&none))
+			f.Suite, f.Mls = other.Suite, other.Mls
+		}, Consumed},
 		{"of an unknown suite", func(_ *wire.Draft, f *wire.Found) { f.Suite = 9 }, Ignored},
+		{"of suite 0, which encrypts nothing", func(_ *wire.Draft, f *wire.Found) { f.Suite, f.Mls = 0, nil }, Ignored},
+		{"of another suite than its group", func(_ *wire.Draft, f *wire.Found) { f.Suite = uint32(mls.XWing) }, Ignored},
+		{"of a suite that chats do not use", func(_ *wire.Draft, f *wire.Found) {
+			_, other := founding(t, founder, mls.P256, leafPolicy(&none))
+			f.Suite, f.Mls = other.Suite, other.Mls
+		}, Ignored},
+		{"without a group", func(_ *wire.Draft, f *wire.Found) { f.Mls = nil }, Ignored},
+		{"with a group of garbage", func(_ *wire.Draft, f *wire.Found) { f.Mls = []byte{1, 2, 3} }, Ignored},
+		{"with an altered group", func(_ *wire.Draft, f *wire.Found) { f.Mls[len(f.Mls)-1] ^= 1 }, Ignored},
+		{"with a group without its tree", groupOf(founder, mls.X25519, func(g *mls.Group) []byte { raw, _ := g.GroupInfo(false); return raw }), Ignored},
+		{"with another device's group", groupOf(stranger, mls.X25519, info), Ignored},
+		{"with a group of this device under another account", groupOf(other, mls.X25519, info), Ignored},
+		{"with a group in its second epoch", groupOf(founder, mls.X25519, func(g *mls.Group) []byte {
+			staged, err := g.Commit(mls.Commit{}, time.UnixMilli(at))
+			if err != nil || g.Merge(staged) != nil {
+				t.Fatal(err)
+			}
+			return info(g)
+		}), Ignored},
+		{"with a group of two", groupOf(founder, mls.X25519, func(g *mls.Group) []byte {
+			second := packageOf(t, founder.device(5).profile(t, mls.X25519, g.ID()))
+			staged, err := g.Commit(mls.Commit{Add: []*mls.KeyPackage{second.KeyPackage}}, time.UnixMilli(at))
+			if err != nil || g.Merge(staged) != nil {
+				t.Fatal(err)
+			}
+			return info(g)
+		}), Ignored},
+		{"with a group that has extensions", func(_ *wire.Draft, f *wire.Found) {
+			nonce := []byte("sixteen bytes...")
+			g, err := mls.Create(nonce, packageOf(t, founder.profile(t, mls.X25519, nonce)), leafPolicy(&none), mls.RequiredCapabilities{}.Extension())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Mls = info(g)
+		}, Ignored},
+		{"with another nonce than its group's id", func(_ *wire.Draft, f *wire.Found) { f.Nonce = []byte("Sixteen bytes...") }, Ignored},
+		{"with a short nonce", func(_ *wire.Draft, f *wire.Found) { f.Nonce = nil }, Ignored},
 		{"without a title", func(_ *wire.Draft, f *wire.Found) { f.Title = "" }, Ignored},
 		{"without a name", func(_ *wire.Draft, f *wire.Found) { f.Name = " " }, Ignored},
 		{"with too many addresses", func(_ *wire.Draft, f *wire.Found) { f.Addresses = make([]string, wire.MaxAddresses+1) }, Ignored},
@@ -147,8 +200,10 @@ func TestVoidReasons(t *testing.T) {
 			s.starts()
 			s.does(s.a[0], demes.KindStart, nil, VoidRight)
 		}},
-		{"role, which is reserved", raw(demes.KindRole, 0, nil, VoidKind)},
-		{"amend, which is reserved", raw(demes.KindAmend, 0, nil, VoidKind)},
+		{"an amend in the lobby", raw(demes.KindAmend, 0, nil, VoidLobby)},
+		{"a role that does not decode", raw(demes.KindRole, 0, []byte{0xff}, VoidMalformed)},
+		{"a role of nobody", raw(demes.KindRole, 0, nil, VoidMalformed)},
+		{"settings that do not decode", raw(demes.KindSettings, 0, []byte{0xff}, VoidMalformed)},
 		{"an unknown kind", raw(4_000_000_000, 0, nil, VoidKind)},
 		{"kind 0", raw(0, 0, nil, VoidKind)},
 		{"a profile that does not decode", raw(demes.KindProfile, 1, []byte{0xff}, VoidMalformed)},
@@ -169,9 +224,11 @@ func TestVoidReasons(t *testing.T) {
 			s.does(s.a[1], demes.KindRevoke, wire.Marshal(&wire.Revoke{InviteKey: key.Public().(ed25519.PublicKey)}), VoidRight)
 		}},
 		{"a commit that does not decode", raw(demes.KindCommit, 0, []byte{0xff}, VoidMalformed)},
-		{"a commit of nothing", func(s *script) { s.commits(s.a[0], VoidMalformed) }},
-		{"a commit with MLS bytes in suite 0", func(s *script) {
-			s.does(s.a[0], demes.KindCommit, wire.Marshal(&wire.Commit{Epoch: s.fold.Epoch, Mls: []byte{1}, Changes: []*wire.Change{remove(s.a[1])}}), VoidMalformed)
+		{"a commit without MLS bytes", func(s *script) {
+			s.does(s.a[0], demes.KindCommit, wire.Marshal(&wire.Commit{Epoch: s.fold.Epoch, Changes: []*wire.Change{remove(s.a[1])}}), VoidKeys)
+		}},
+		{"a commit of garbage as MLS bytes", func(s *script) {
+			s.does(s.a[0], demes.KindCommit, wire.Marshal(&wire.Commit{Epoch: s.fold.Epoch, Mls: []byte{1}, Changes: []*wire.Change{remove(s.a[1])}}), VoidKeys)
 		}},
 		{"a commit of another epoch", func(s *script) {
 			for _, epoch := range []uint64{s.fold.Epoch - 1, s.fold.Epoch + 1, math.MaxUint64} {
@@ -179,9 +236,6 @@ func TestVoidReasons(t *testing.T) {
 			}
 		}},
 		{"a change of no kind", func(s *script) { s.commits(s.a[0], VoidKind, &wire.Change{}) }},
-		{"replace, which is not built", func(s *script) {
-			s.commits(s.a[0], VoidKind, &wire.Change{Kind: &wire.Change_Replace{Replace: &wire.Replace{Device: s.a[1].id[:]}}})
-		}},
 		{"a lamport beyond the lead", func(s *script) {
 			d := s.draft(s.a[1], demes.KindProfile, wire.Marshal(&wire.Profile{Name: "far"}))
 			d.Lamport = s.fold.Lamport + MaxLamportLead + 1

@@ -71,6 +71,13 @@ func frameSeeds(r *room) (seeds [][]byte) {
 	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_Fetch{Fetch: &wire.Fetch{From: 2}}})
 	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_Typing{}})
 	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_HandoverAsk{}})
+	info, _ := c.keys.group.GroupInfo(false)
+	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_KeysAsk{KeysAsk: &wire.KeysAsk{Epoch: c.fold.Epoch}}})
+	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_KeysInfo{KeysInfo: &wire.KeysInfo{Epoch: c.fold.Epoch, GroupInfo: info}}})
+	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_Rejoin{Rejoin: &wire.Rejoin{Epoch: c.fold.Epoch, Mls: []byte{1}}}})
+	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_Judge{Judge: &wire.Judge{Event: c.id[:], Good: true}}})
+	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_RevealAsk{RevealAsk: &wire.RevealAsk{From: 1, To: 1 << 40}}})
+	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_Revealed{Revealed: &wire.Revealed{From: 1, To: 1 << 40}}})
 	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_Suspicion{Suspicion: &wire.Suspicion{Term: 2, Suspect: c.self[:]}}})
 	note(&wire.Frame{Generation: 1, Kind: &wire.Frame_Convene{Convene: &wire.Convene{Kind: &wire.Convene_Prepare{Prepare: &wire.Prepare{}}}}})
 	r.run(3_000)
@@ -83,14 +90,14 @@ func FuzzDecodeState(f *testing.F) {
 	s.joins(s.a[1])
 	s.invites(s.a[1], 1, 3, 1000)
 	s.commits(s.a[0], "", remove(s.a[1]))
-	f.Add(s.fold.Encode())
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	f.Add(s.fold.Encode(), s.fold.group.Tree())
+	f.Add([]byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, raw, tree []byte) {
 		state := &wire.State{}
 		if wire.Unmarshal(raw, state) != nil {
 			return
 		}
-		fold, err := decodeFold(state)
+		fold, err := decodeFold(state, tree, false)
 		if err != nil {
 			return
 		}
@@ -98,7 +105,7 @@ func FuzzDecodeState(f *testing.F) {
 		if err := wire.Unmarshal(fold.Encode(), again); err != nil {
 			t.Fatalf("an accepted state does not decode again: %v", err)
 		}
-		second, err := decodeFold(again)
+		second, err := decodeFold(again, fold.group.Tree(), false)
 		if err != nil {
 			t.Fatalf("an accepted state is refused the second time: %v", err)
 		}
@@ -115,14 +122,14 @@ func FuzzCheckBase(f *testing.F) {
 	if c.final.base == nil {
 		f.Fatal("the host has no base")
 	}
-	f.Add(wire.Marshal(c.final.base))
+	f.Add(wire.Marshal(r.base(r.host())))
 	self := r.guests[1].id
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		base := &wire.Base{}
 		if wire.Unmarshal(raw, base) != nil || CheckBase(base, c.id, self, nil) != nil {
 			return
 		}
-		if _, err := Enter((&guest{author: r.guests[1].author, room: r, disk: newMemory()}).config(), demes.Now{Mono: 1}, base); err != nil {
+		if _, err := Enter((&guest{author: r.guests[1].author, room: r, disk: newMemory()}).config(), demes.Now{Mono: 1}, base, nil); err != nil {
 			t.Fatalf("a base that was checked cannot be entered: %v", err)
 		}
 	})

@@ -62,7 +62,8 @@ func (f *Fold) openGroup(found *wire.Found) (*mls.Observer, error) {
 	leaves := 0
 	group.Members(func(_ mls.LeafIndex, leaf *mls.LeafNode) bool {
 		leaves++
-		if leafDevice(leaf) != wire.Device(found.GetCert().GetDevice()) {
+		account, device := wire.CredentialBearer(leaf.Credential.Identity)
+		if cert := found.GetCert(); device != wire.Device(cert.GetDevice()) || account != demes.AccountID(wire.HashOf(cert.GetAccount())) {
 			err = fmt.Errorf("the chat's group is another's: %w", ErrInvalid)
 		}
 		return err == nil

@@ -1,14 +1,14 @@
 package chat
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // room is a few chats driven by hand: frames cross at once, nothing is lost, and
@@ -18,6 +18,7 @@ type room struct {
 	now    int64
 	guests []*guest
 	random uint64
+	suite  mls.Suite
 }
 
 // guest is one device of a room.
@@ -28,95 +29,11 @@ type guest struct {
 	disk *memory
 }
 
-// memory is a store that keeps everything in memory.
-type memory struct {
-	values  map[string][]byte
-	raft    []RaftEntry
-	events  map[demes.EventID]*demes.Event
-	settled []SettledEntry
-	outbox  map[uint64]OutboxItem
-	reads   int // how often the log was read
-}
-
-func newMemory() *memory {
-	return &memory{values: map[string][]byte{}, events: map[demes.EventID]*demes.Event{}, outbox: map[uint64]OutboxItem{}}
-}
-
-func (m *memory) clone() *memory {
-	return &memory{
-		values: maps.Clone(m.values), raft: slices.Clone(m.raft), events: maps.Clone(m.events), settled: slices.Clone(m.settled),
-		outbox: maps.Clone(m.outbox),
-	}
-}
-
-func (m *memory) commit(b *Batch) {
-	for _, v := range b.Put {
-		if m.values[v.Name] = v.Data; len(v.Data) == 0 {
-			delete(m.values, v.Name)
-		}
-	}
-	if r := b.Raft; r != nil {
-		if r.Reset {
-			m.raft = nil
-		}
-		if len(r.Entries) > 0 {
-			m.raft = slices.DeleteFunc(m.raft, func(e RaftEntry) bool { return e.Index >= r.Entries[0].Index })
-			m.raft = append(m.raft, r.Entries...)
-		}
-		m.raft = slices.DeleteFunc(m.raft, func(e RaftEntry) bool { return e.Index <= r.CompactedTo })
-	}
-	for _, e := range b.Events {
-		m.events[e.ID] = e
-	}
-	for _, id := range b.Drop {
-		delete(m.events, id)
-	}
-	if b.Unsettle != nil {
-		m.settled = slices.DeleteFunc(m.settled, func(s SettledEntry) bool { return s.Index > *b.Unsettle })
-	}
-	for _, s := range b.Settled {
-		m.settled = append(m.settled, s)
-		if s.Event != nil {
-			delete(m.events, s.Event.ID)
-		}
-	}
-	for _, item := range b.Outbox {
-		m.outbox[item.Seq] = item
-	}
-	for _, seq := range b.OutboxDone {
-		delete(m.outbox, seq)
-	}
-}
-
-// Settled implements Log.
-func (m *memory) Settled(_ demes.ChatID, from uint64, maxBytes int) (out []SettledEntry, _ error) {
-	m.reads++
-	at, _ := slices.BinarySearchFunc(m.settled, from, func(s SettledEntry, from uint64) int { return cmp.Compare(s.Index, from) })
-	if at == len(m.settled) || m.settled[at].Index != from {
-		return nil, nil
-	}
-	for size := 0; at < len(m.settled) && size < maxBytes; at++ {
-		out = append(out, m.settled[at])
-		size += 200 + len(m.settled[at].Record)
-		if e := m.settled[at].Event; e != nil {
-			size += e.Size()
-		}
-	}
-	return out, nil
-}
-
-func (m *memory) saved(chat demes.ChatID) *Saved {
-	s := &Saved{Chat: chat, Values: maps.Clone(m.values), Raft: slices.Clone(m.raft)}
-	s.Tail = slices.SortedFunc(maps.Values(m.events), func(a, b *demes.Event) int { return a.ID.Compare(b.ID) })
-	s.Outbox = slices.SortedFunc(maps.Values(m.outbox), func(a, b OutboxItem) int { return cmp.Compare(a.Seq, b.Seq) })
-	return s
-}
-
 func (r *room) clock() demes.Now { return demes.Now{Mono: r.now, Wall: at + r.now} }
 
 func (g *guest) config() Config {
 	return Config{
-		Key: g.key, Cert: g.cert(), Log: g.disk, Salt: func() [16]byte { return [16]byte{1} },
+		Key: g.key, Cert: g.cert(), Log: g.disk, Suite: g.room.suite, Salt: func() [16]byte { return [16]byte{1} },
 		Rand: func() uint64 {
 			g.room.random = g.room.random*6364136223846793005 + 1442695040888963407
 			return g.room.random >> 11
@@ -125,8 +42,11 @@ func (g *guest) config() Config {
 }
 
 // newRoom is a live chat of n, at rest, all of them electors.
-func newRoom(t testing.TB, n int) *room {
-	r := &room{t: t, now: 1, random: 1}
+func newRoom(t testing.TB, n int) *room { return newRoomIn(t, mls.X25519, n) }
+
+func newRoomIn(t testing.TB, suite mls.Suite, n int) *room {
+	t.Helper()
+	r := &room{t: t, now: 1, random: 1, suite: suite}
 	for i := range n {
 		r.guests = append(r.guests, &guest{author: newAuthor(uint64(i)), room: r, disk: newMemory()})
 	}
@@ -153,22 +73,26 @@ func newRoom(t testing.TB, n int) *room {
 
 // enter lets a guest in from the lobby.
 func (r *room) enter(g *guest) {
-	founder := r.guests[0]
-	request := wire.SealJoin(g.key, nil, &wire.JoinBody{
-		Chat: founder.chat.id[:], Cert: g.cert(), Name: g.name, Nonce: []byte{1}, NotAfterMs: at + 600_000,
-	})
+	r.t.Helper()
+	ask, secrets := r.wishWith(g.author, nil, func(*wire.JoinBody) {})
+	r.comesIn(g, r.guests[0], "127.0.0.1:1", ask, secrets)
+}
+
+// comesIn has a guest ask a member until it is welcomed.
+func (r *room) comesIn(g, by *guest, address string, ask *wire.JoinAsk, secrets *mls.KeyPackageSecrets) {
+	r.t.Helper()
 	for range 100 {
-		answer := founder.chat.Ask(r.clock(), g.id, "127.0.0.1:1", request)
+		answer := by.chat.Ask(r.clock(), g.id, address, ask)
 		r.run(50)
 		if answer.GetState() != wire.JoinAnswer_WELCOME {
 			continue
 		}
 		base := &wire.Base{}
 		_ = wire.Unmarshal(wire.Marshal(answer.GetBase()), base)
-		if err := CheckBase(base, founder.chat.id, g.id, nil); err != nil {
+		if err := CheckBase(base, by.chat.id, g.id, nil); err != nil {
 			r.t.Fatalf("%s refuses its base: %v", g.name, err)
 		}
-		c, err := Enter(g.config(), r.clock(), base)
+		c, err := Enter(g.config(), r.clock(), base, secrets)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -177,6 +101,13 @@ func (r *room) enter(g *guest) {
 		return
 	}
 	r.t.Fatalf("%s is not welcomed\n%s", g.name, r)
+}
+
+// base is what a guest would give a joiner now, apart from a welcome.
+func (r *room) base(of *guest) *wire.Base {
+	base := proto.CloneOf(of.chat.final.base)
+	base.Tree = of.chat.final.group.Tree()
+	return base
 }
 
 // connect joins a guest to all others that are there.
@@ -204,7 +135,7 @@ func (r *room) measure() {
 // reopened is the same room after a restart of everybody, from copies of their
 // disks: a room can be made once and used often.
 func (r *room) reopened(t testing.TB) *room {
-	again := &room{t: t, now: r.now, random: r.random}
+	again := &room{t: t, now: r.now, random: r.random, suite: r.suite}
 	for _, g := range r.guests {
 		n := &guest{author: g.author, room: again, disk: g.disk.clone()}
 		c, err := Open(n.config(), again.clock(), n.disk.saved(g.chat.id))
