@@ -39,7 +39,7 @@ func richProfile(t *testing.T) (dir string) {
 		},
 		Secrets: []chat.SecretChange{
 			{Space: "mls", Put: []chat.Value{{Name: "a", Data: []byte("key a")}, {Name: "b", Data: []byte("key b")}}},
-			{Space: "other", Put: []chat.Value{{Name: "a", Data: []byte("key c")}}},
+			{Space: "old", Put: []chat.Value{{Name: "a", Data: []byte("key c")}}},
 		},
 	})
 	if err := errors.Join(s.SetValue("account", []byte("seed")), s.Close()); err != nil {
@@ -139,14 +139,14 @@ func TestChangedRowsAreReported(t *testing.T) {
 func TestDamagedSecretsAreLeftOut(t *testing.T) {
 	whole := richProfile(t)
 	for change, want := range map[string][]string{
-		`SELECT 1`: {"mls", "other"},
-		`UPDATE secret SET data = flip(data) WHERE space = 'mls' AND name = 'a'`:                                      {"other"},
-		`UPDATE secret SET data = flip(data) WHERE space = 'mls' AND name = 'b'`:                                      {"other"},
-		`UPDATE secret SET data = x'00' WHERE space = 'other'`:                                                        {"mls"},
-		`UPDATE secret SET name = 'c' WHERE space = 'other'`:                                                          {"mls"},
-		`UPDATE secret SET data = (SELECT data FROM secret WHERE name = 'b') WHERE space = 'mls' AND name = 'a'`:      {"other"},
-		`UPDATE secret SET data = (SELECT data FROM secret WHERE space = 'mls' AND name = 'a') WHERE space = 'other'`: {"mls"},
-		`UPDATE secret SET data = flip(data)`:                                                                         nil,
+		`SELECT 1`: {"mls", "old"},
+		`UPDATE secret SET data = flip(data) WHERE space = 'mls' AND name = 'a'`:                                    {"old"},
+		`UPDATE secret SET data = flip(data) WHERE space = 'mls' AND name = 'b'`:                                    {"old"},
+		`UPDATE secret SET data = x'00' WHERE space = 'old'`:                                                        {"mls"},
+		`UPDATE secret SET name = 'c' WHERE space = 'old'`:                                                          {"mls"},
+		`UPDATE secret SET data = (SELECT data FROM secret WHERE name = 'b') WHERE space = 'mls' AND name = 'a'`:    {"old"},
+		`UPDATE secret SET data = (SELECT data FROM secret WHERE space = 'mls' AND name = 'a') WHERE space = 'old'`: {"mls"},
+		`UPDATE secret SET data = flip(data)`:                                                                       nil,
 	} {
 		t.Run(change, func(t *testing.T) {
 			dir := copyProfile(t, whole)

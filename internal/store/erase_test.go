@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
@@ -263,6 +264,35 @@ func TestEraseEmptiesTheLogOnlyWhenSomethingIsToGo(t *testing.T) {
 		if erased := info.Size() == 0; erased != step.erases {
 			t.Errorf("%s: the log was emptied: %v, want %v", step.name, erased, step.erases)
 		}
+	}
+}
+
+func TestEraseWaitsForReadersALittleAndTriesAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	forget := &chat.Batch{Chat: chatID, Forget: []demes.EventID{canaryEvent(1)}}
+	commit(t, s, &chat.Batch{Chat: chatID, Contents: []chat.Content{{Event: canaryEvent(1), Plain: []byte("x")}}})
+	reader := rawDatabase(t, dir)
+	if err := reader.Exec(`BEGIN; SELECT * FROM content`); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, forget)
+	start := time.Now()
+	if err := s.Erase(); err == nil {
+		t.Error("erased while a reader still sees what was deleted")
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("a reader stopped the writer for %v", took)
+	}
+	commit(t, s, &chat.Batch{Chat: chatID, Events: newEvents(1, 1)}) // it goes on
+	if err := reader.Exec(`COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Erase(); err != nil {
+		t.Errorf("erase after the reader has gone: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "demes.db-wal")); err != nil || info.Size() != 0 {
+		t.Errorf("the log holds %d bytes, %v, want none", info.Size(), err)
 	}
 }
 

@@ -8,6 +8,12 @@ import (
 // WithVFS makes the database go through another VFS of SQLite.
 func WithVFS(name string) Option { return func(o *options) { o.vfs = name } }
 
+// Lookups are the queries that must not walk through a table.
+var Lookups = []string{
+	sqlSettled, sqlMessagesUp, sqlMessagesDown, sqlSettledEvent, sqlHeldEvent, sqlHeld, sqlSecrets, sqlExpiring,
+	sqlAmendsSettled, sqlAmendsHeld, sqlContentDelete, sqlSecretReset,
+}
+
 // LogPages is the bound of the write-ahead log.
 const LogPages = logPages
 

@@ -158,6 +158,22 @@ func TestRestoredDatabaseIsNoticed(t *testing.T) {
 	}
 }
 
+func TestMarkThatIsLostTwiceIsNoticedTwice(t *testing.T) {
+	dir := someProfile(t)
+	for range 2 {
+		if err := os.Remove(filepath.Join(dir, "mark")); err != nil {
+			t.Fatal(err)
+		}
+		s := openStore(t, dir)
+		if !s.Restored() {
+			t.Error("not noticed")
+		}
+		if err := errors.Join(s.SetValue("restored", nil), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestBackupOfOneRunAgoIsNoticed is the least that can be put back: the database
 // as it was when the last run began.
 func TestBackupOfOneRunAgoIsNoticed(t *testing.T) {

@@ -1,5 +1,6 @@
 // Package store keeps one profile durably: every chat's events, settled log,
-// council log, outbox and small values, in one encrypted SQLite file.
+// council log, outbox, small values, keys, and what was read in its sealed
+// events, in one encrypted SQLite file.
 //
 // Its one idea: a batch is everything or nothing, and what a batch answered for
 // is there after any crash. One connection writes, one transaction and one sync
@@ -8,7 +9,7 @@
 //
 // A profile is a folder, made with mode 0700 (one that was there keeps its own),
 // with files of mode 0600: demes.db and its -wal and -shm (both gone after
-// Close), key, lock; and profile.txt, which says to people what they are looking
+// Close), key, lock, mark; and profile.txt, which says to people what they look
 // at. The lock lives in the kernel and so ends with the process, however that
 // ends.
 //
@@ -16,9 +17,18 @@
 // files and not the key. It proves nothing: therefore each row carries a
 // checksum over its key and its content (row.go), which stands inside the
 // encryption, where one changed bit of a block scrambles the whole block. A row
-// that fails is reported as damage and never handed to the protocol. What this
-// does not notice is a file that was put back to an earlier state as a whole;
-// the peers' memory of this device's events does (docs/protocol.md).
+// that fails is reported as damage and never handed to the protocol. Records that
+// hold keys are sealed once more, with a tag (secret.go); where one fails, the
+// chat comes back without the keys of that space, and the log says so.
+//
+// What is deleted is to be gone: SQLite overwrites it, scrub.go the copies that
+// SQLite forgets, and Erase empties the write-ahead log.
+//
+// None of this notices a file that was put back to an earlier state as a whole.
+// Where the database alone was put back or copied, the file mark tells
+// (mark.go): then Restored says so until SetValue("restored", nil). Where all of
+// the folder was, nothing in it can tell; the peers' memory of this device's
+// events does (docs/protocol.md).
 //
 // The package knows no protocol: entries of the council's log, records and
 // values are bytes to it, and an event is what wire.ReadEvent makes of it.
