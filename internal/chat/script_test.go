@@ -358,6 +358,22 @@ func (s *script) commits(by *author, void string, changes ...*wire.Change) {
 // that it added into the group. All of them stand where the fold says.
 func (s *script) follow(commit *wire.Commit, own *mls.Group, staged *mls.Staged) {
 	s.t.Helper()
+	s.takes(commit, own, staged)
+	for _, change := range commit.GetChanges() {
+		if secrets := s.named(change.GetAdd()); change.GetAdd() != nil && secrets != nil {
+			group, err := mls.Join(commit.GetWelcome(), s.fold.group.Tree(), secrets, s.policy())
+			if err != nil {
+				s.t.Fatalf("who was added cannot join: %v", err)
+			}
+			s.groups[leafDevice(secrets.KeyPackage.Leaf)] = group
+		}
+	}
+	s.agree()
+}
+
+// takes has every member's group take a commit that holds; its author has it staged.
+func (s *script) takes(commit *wire.Commit, own *mls.Group, staged *mls.Staged) {
+	s.t.Helper()
 	for device, group := range s.groups {
 		next := staged
 		if group != own {
@@ -374,16 +390,6 @@ func (s *script) follow(commit *wire.Commit, own *mls.Group, staged *mls.Staged)
 			delete(s.groups, device)
 		}
 	}
-	for _, change := range commit.GetChanges() {
-		if secrets := s.named(change.GetAdd()); change.GetAdd() != nil && secrets != nil {
-			group, err := mls.Join(commit.GetWelcome(), s.fold.group.Tree(), secrets, s.policy())
-			if err != nil {
-				s.t.Fatalf("who was added cannot join: %v", err)
-			}
-			s.groups[leafDevice(secrets.KeyPackage.Leaf)] = group
-		}
-	}
-	s.agree()
 }
 
 // agree checks that the tree is the roster, and that every member stands in the
