@@ -56,7 +56,7 @@ func (c *client) url(path string) string {
 func (c *client) isUp(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, upWithin)
 	defer cancel()
-	return c.call(ctx, http.MethodGet, "/node", nil, nil) == nil
+	return c.call(ctx, http.MethodGet, "/lock", nil, nil) == nil // which a locked node answers, too
 }
 
 // answer is what a call was answered: as it came, and read.

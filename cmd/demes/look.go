@@ -18,6 +18,8 @@ func (p *program) clientCommands() []*cobra.Command {
 		p.sendCommand(), p.tailCommand(),
 		p.newCommand(), p.inviteCommand(), p.joinCommand(), p.knocksCommand(), p.startCommand(),
 		p.handoverCommand(), p.renameCommand(), p.leaveCommand(), p.stopCommand(),
+		p.unlockCommand(), p.lockCommand(), p.passphraseCommand(), p.accountCommand(), p.wordsCommand(), p.exportCommand(),
+		p.safetyCommand(), p.verifyCommand(),
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/demes-chat/demes/internal/store"
 )
 
 func main() {
@@ -24,6 +26,6 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), leave...)
 	context.AfterFunc(ctx, stop)
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, open: openNode, browse: openBrowser}
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, open: openNode, browse: openBrowser, ring: store.SystemRing()}
 	os.Exit(p.execute(ctx, os.Args[1:]))
 }

@@ -36,7 +36,7 @@ func newHome(t *testing.T) home { return home{t, t.TempDir()} }
 
 func (h home) command(args ...string) *exec.Cmd {
 	command := exec.Command(os.Args[0], args...)
-	command.Env = append(os.Environ(), "DEMES_TEST_MAIN=1", "HOME="+h.dir, "LOCALAPPDATA="+h.dir, "XDG_DATA_HOME="+filepath.Join(h.dir, "data"), "DISPLAY=", "WAYLAND_DISPLAY=")
+	command.Env = append(os.Environ(), "DEMES_TEST_MAIN=1", "DEMES_KEYCHAIN=off", "HOME="+h.dir, "LOCALAPPDATA="+h.dir, "XDG_DATA_HOME="+filepath.Join(h.dir, "data"), "DISPLAY=", "WAYLAND_DISPLAY=")
 	return command
 }
 
@@ -65,7 +65,14 @@ type process struct {
 // start runs a node until it is ready.
 func (h home) start(args ...string) *process {
 	h.t.Helper()
+	return h.startTold("", args...)
+}
+
+// startTold is start with something on standard input.
+func (h home) startTold(input string, args ...string) *process {
+	h.t.Helper()
 	p := &process{Cmd: h.command(append([]string{"run", "--no-browser"}, args...)...)}
+	p.Stdin = strings.NewReader(input)
 	p.Stderr = &p.stderr
 	out, err := p.StdoutPipe()
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/store"
 )
 
 // The exit codes. A signal that is obeyed is no failure.
@@ -30,6 +32,9 @@ type program struct {
 	env            func(string) string
 	open           opener
 	browse         func(url string) error
+	ring           store.Ring // the system's keychain; nil: none
+
+	lines *bufio.Reader // of stdin, once somebody reads lines
 
 	profile string
 	data    string
@@ -97,7 +102,7 @@ func (p *program) command() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	addRunFlags(root, &flags)
-	root.AddCommand(p.runCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.versionCommand(), p.recoverCommand(), p.importCommand())
 	for _, command := range p.clientCommands() {
 		p.addClientFlags(command)
 		root.AddCommand(command)

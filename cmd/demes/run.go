@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/api"
+	"github.com/demes-chat/demes/internal/store"
 	"github.com/demes-chat/demes/web"
 )
 
@@ -25,8 +24,6 @@ const (
 	leaveWithin = 10 * time.Second
 	// callsWithin is what calls that are under way get to end.
 	callsWithin = 2 * time.Second
-	// maxLinkInput bounds a link that is read from standard input.
-	maxLinkInput = 16 << 10
 )
 
 // runFlags are what a node can be told at its start.
@@ -38,11 +35,14 @@ type runFlags struct {
 	openLobby bool
 	noBrowser bool
 	faults    bool
+
+	passphrase string
 }
 
 // nodeConfig is what opens a node.
 type nodeConfig struct {
 	dir       string
+	key       store.KeySource
 	name      string
 	p2pPort   int
 	openLobby bool
@@ -54,6 +54,7 @@ type nodeConfig struct {
 type opened struct {
 	node  api.Node
 	stats func() api.Stats // nil: none
+	keys  profileKeys      // nil: its profile takes no passphrase
 	close func(context.Context) error
 }
 
@@ -73,7 +74,15 @@ Joining from the start (--join):
   192.168.1.20:4001     knocks at a node on the local network, by its p2p port;
                         both screens show a code to compare
   -                     reads one of these from standard input, so that a link
-                        does not stand in the list of processes`
+                        does not stand in the list of processes
+
+A profile with a passphrase (demes passphrase set) starts locked: its page asks
+for the passphrase, and "demes unlock" does. "--passphrase -" reads it from the
+first line of standard input; a new profile gets that passphrase.
+
+Without a passphrase the key of the chats is in the system's keychain, or, where
+there is none or DEMES_KEYCHAIN=off is set, in a file that only its owner can
+read. That file protects nothing from who has the whole folder.`
 
 func (p *program) runCommand() *cobra.Command {
 	var flags runFlags
@@ -96,6 +105,7 @@ func addRunFlags(command *cobra.Command, flags *runFlags) {
 	f.StringVar(&flags.join, "join", "", "join a chat: an invite link, HOST:PORT, or - to read it from standard input")
 	f.BoolVar(&flags.openLobby, "open-lobby", false, "found a lobby if there is none, and admit everybody from this machine and network until the start")
 	f.BoolVar(&flags.noBrowser, "no-browser", false, "do not open the page in the browser")
+	f.StringVar(&flags.passphrase, "passphrase", "", "- reads the profile's passphrase from the first line of standard input, instead of starting locked")
 	f.BoolVar(&flags.faults, "faults", false, "let tests and demonstrations cut, delay and drop links")
 	f.Lookup("port").DefValue = "0" // what the text says instead of -1
 }
@@ -107,6 +117,8 @@ func (f *runFlags) check() error {
 		return usageError{fmt.Errorf("--port is a number from 1 to 65535, not %d", f.port)}
 	case f.p2pPort < 0 || f.p2pPort > 65535:
 		return usageError{fmt.Errorf("--p2p-port is a number from 1 to 65535, not %d", f.p2pPort)}
+	case f.passphrase != "" && f.passphrase != fromInput:
+		return usageError{errors.New("--passphrase takes - only: a passphrase in a command line is seen by everybody on the machine")}
 	case f.name != "" && (strings.TrimSpace(f.name) == "" || plain(f.name) != f.name || utf8.RuneCountInString(f.name) > demes.MaxName):
 		return usageError{fmt.Errorf("--name is one line of at most %d characters", demes.MaxName)}
 	}
@@ -119,6 +131,10 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 		return err
 	}
 	dir, err := p.folder()
+	if err != nil {
+		return err
+	}
+	passphrase, err := p.startPassphrase(flags.passphrase)
 	if err != nil {
 		return err
 	}
@@ -135,8 +151,9 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 		name = p.profile
 	}
 	log := p.logger()
-	running, err := p.open(nodeConfig{dir: dir, name: name, p2pPort: flags.p2pPort, openLobby: flags.openLobby, faults: flags.faults, log: log})
-	if err != nil {
+	keeper := newKeeper(nodeConfig{dir: dir, name: name, p2pPort: flags.p2pPort, openLobby: flags.openLobby, faults: flags.faults, log: log},
+		p.open, p.keychain(), p.leave)
+	if err := keeper.begin(passphrase); err != nil {
 		closeAll(listeners)
 		return p.insteadInUse(ctx, notByItself(err))
 	}
@@ -145,10 +162,10 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 	defer withdraw() // last: who waits for the end looks for the token
 	if err != nil {
 		closeAll(listeners)
-		return errors.Join(err, p.leave(running))
+		return errors.Join(err, keeper.end())
 	}
-	err = p.serve(ctx, serving{opened: running, token: token, port: port, listeners: listeners, flags: flags, target: target, log: log})
-	return errors.Join(err, notByItself(p.leave(running)))
+	err = p.serve(ctx, serving{keeper: keeper, token: token, port: port, listeners: listeners, flags: flags, target: target, log: log})
+	return errors.Join(err, notByItself(keeper.end()))
 }
 
 // notByItself corrects what a full disk promises: a node that has ended does
@@ -178,9 +195,29 @@ func (p *program) leave(running *opened) error {
 	return nil
 }
 
-// serving is a node with all that its server needs.
+// keychain is the system's, unless the user has switched it off.
+func (p *program) keychain() store.Ring {
+	if p.env("DEMES_KEYCHAIN") == "off" {
+		return nil
+	}
+	return p.ring
+}
+
+// startPassphrase reads what --passphrase names.
+func (p *program) startPassphrase(flag string) (string, error) {
+	if flag == "" {
+		return "", nil
+	}
+	passphrase, err := p.readLine("passphrase")
+	if err == nil && passphrase == "" {
+		err = usageError{errors.New("the passphrase on standard input is empty")}
+	}
+	return passphrase, err
+}
+
+// serving is a keeper with all that the server of its node needs.
 type serving struct {
-	*opened
+	keeper    *keeper
 	token     string
 	port      int
 	listeners []net.Listener
@@ -194,16 +231,25 @@ func (p *program) serve(ctx context.Context, s serving) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	server := api.New(api.Config{
-		Node: s.node, UI: web.Dist(), Port: s.port, Token: s.token, Faults: s.flags.faults, Stats: s.stats, Shutdown: leave, Log: s.log,
+		Lock: s.keeper, UI: web.Dist(), Port: s.port, Token: s.token, Faults: s.flags.faults, Shutdown: leave, Log: s.log,
 	})
+	knocks := s.target
+	s.keeper.onShut = server.Shut
+	s.keeper.onOpen = func(running *opened) {
+		server.Open(running.node, running.stats)
+		if knocks != "" {
+			go knock(ctx, running.node, knocks, s.log) // ends with the context
+			knocks = ""                                // once: not after each unlocking
+		}
+	}
+	if running := s.keeper.now(); running != nil {
+		s.keeper.onOpen(running)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, s.listeners, callsWithin) }()
 	page := fmt.Sprintf("http://127.0.0.1:%d/", s.port)
 	p.printf("demes: %s#token=%s\n", page, s.token)
 	p.show(s, page, server)
-	if s.target != "" {
-		go knock(ctx, s.node, s.target, s.log) // ends with the context
-	}
 	return <-ended
 }
 
@@ -226,14 +272,11 @@ func (p *program) joinTarget(target string) (string, error) {
 	if target != "-" {
 		return strings.TrimSpace(target), nil
 	}
-	text, err := bufio.NewReader(io.LimitReader(p.stdin, maxLinkInput)).ReadString('\n')
-	if text = strings.TrimSpace(text); text == "" {
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("read the link: %w", err)
-		}
-		return "", usageError{errors.New("there is no link on standard input")}
+	text, err := p.readLine("link")
+	if text = strings.TrimSpace(text); err == nil && text == "" {
+		err = usageError{errors.New("there is no link on standard input")}
 	}
-	return text, nil
+	return text, err
 }
 
 // insteadInUse makes the error better where the reason for it is that this very

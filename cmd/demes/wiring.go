@@ -22,7 +22,7 @@ var _ api.Node = (*node.Node)(nil)
 
 // openNode puts the layers together: store, network, node.
 func openNode(cfg nodeConfig) (*opened, error) {
-	kept, err := store.Open(cfg.dir)
+	kept, err := store.Open(cfg.dir, store.WithKey(cfg.key))
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +46,7 @@ func openNode(cfg nodeConfig) (*opened, error) {
 	}
 	return &opened{
 		node:  n,
+		keys:  kept,
 		stats: func() api.Stats { return api.Stats(n.Stats()) },
 		close: func(ctx context.Context) error { return n.Close(ctx) },
 	}, nil

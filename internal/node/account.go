@@ -163,34 +163,45 @@ func vacant(store Store) error {
 	return nil
 }
 
-// Import puts an exported account into a profile in which nobody has been, with a
-// new device.
-func Import(store Store, sealed []byte, passphrase string) error {
+// Export is an exported account that was opened.
+type Export struct {
+	content backup
+	seed    []byte
+}
+
+// OpenExport opens what ExportAccount made.
+func OpenExport(sealed []byte, passphrase string) (*Export, error) {
 	raw, err := identity.Open(identity.PurposeAccount, passphrase, sealed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b, seed, err := readBackup(raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return &Export{b, seed}, nil
+}
+
+// Import puts the account into a profile in which nobody has been, with a new
+// device.
+func (e *Export) Import(store Store) error {
 	if err := vacant(store); err != nil {
 		return err
 	}
-	former, err := json.Marshal(b.Chats)
+	former, err := json.Marshal(e.content.Chats)
 	if err != nil {
 		return err
 	}
 	values := []struct {
 		name string
 		data []byte
-	}{{valueName, []byte(b.Name)}, {valueVerified, b.Verified}, {valueFormer, former}}
+	}{{valueName, []byte(e.content.Name)}, {valueVerified, e.content.Verified}, {valueFormer, former}}
 	for _, v := range values {
 		if err := store.SetValue(v.name, v.data); err != nil {
 			return err
 		}
 	}
-	return putAccount(store, seed)
+	return putAccount(store, e.seed)
 }
 
 // readBackup checks what a file holds. Its maker knew the passphrase, and may have

@@ -173,11 +173,11 @@ func TestExportedAccountCanBeImported(t *testing.T) {
 		t.Errorf("the export holds the device's key: %v", err)
 	}
 	fresh := contract.NewMemoryStore()
-	wantCode(t, node.Import(fresh, file, "another one"), demes.CodeWrongPassphrase, "wrong")
-	if err := node.Import(fresh, file, exportPassphrase); err != nil {
+	wantCode(t, importInto(fresh, file, "another one"), demes.CodeWrongPassphrase, "wrong")
+	if err := importInto(fresh, file, exportPassphrase); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, node.Import(fresh, file, exportPassphrase), demes.CodeProfileExists, "")
+	wantCode(t, importInto(fresh, file, exportPassphrase), demes.CodeProfileExists, "")
 	p := w.add("", func(c *node.Config) { c.Store = fresh })
 	was, is := ann.account(), p.account()
 	if is.Account != was.Account || is.Device == was.Device || p.Describe().Name != "Ann" {
@@ -203,7 +203,7 @@ func TestImportTakesNothingButAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		store := contract.NewMemoryStore()
-		wantCode(t, node.Import(store, sealed, exportPassphrase), demes.CodeBadInput, "")
+		wantCode(t, importInto(store, sealed, exportPassphrase), demes.CodeBadInput, "")
 		if held, _ := store.Value("account"); len(held) > 0 {
 			t.Errorf("%s: an account was made", name)
 		}
@@ -218,4 +218,12 @@ func accountOf(p *party) (a demes.AccountID) {
 		p.w.t.Fatalf("account %x, %v", raw, err)
 	}
 	return demes.AccountID(ed25519.NewKeyFromSeed(raw).Public().(ed25519.PublicKey))
+}
+
+func importInto(store node.Store, sealed []byte, passphrase string) error {
+	export, err := node.OpenExport(sealed, passphrase)
+	if err != nil {
+		return err
+	}
+	return export.Import(store)
 }

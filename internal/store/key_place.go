@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/demes-chat/demes"
 )
@@ -48,8 +48,8 @@ func PlaceOfKey(dir string) (KeyPlace, error) {
 		if err == nil {
 			return place.is, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return NoKey, unusable(dir, fmt.Errorf("look for the profile's key: %w", err))
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) { // Open says what is wrong with a folder that is a file
+			return NoKey, unusable(dir, problem("look for the profile's key", err))
 		}
 	}
 	return NoKey, nil
