@@ -54,6 +54,13 @@ func (c *Chat) read(e *demes.Event) (waits, lacks bool) {
 	if !e.Kind.HasContent() || e.Plain != nil {
 		return false, false
 	}
+	if mine := c.tail.get(e.ID); mine != nil && mine.Hash == e.Hash && mine.Plain != nil {
+		e.Plain = mine.Plain // it came twice, and its key is gone
+		return false, false
+	}
+	if e.ID.Device == c.self {
+		return false, true // nobody opens what they sealed themselves
+	}
 	header, err := mls.Inspect(e.Payload)
 	if err != nil || header.WireFormat != mls.WirePrivate || header.ContentType != mls.ContentApplication {
 		c.keepContent(e, unreadable)
