@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
@@ -210,4 +211,26 @@ func BenchmarkSealedBatch(b *testing.B) {
 		commit(b, s, &chat.Batch{Chat: chatID, Settled: entries[from:to]})
 	}
 	perSecond(b, size, "events")
+}
+
+// BenchmarkErase is what the writer's pause costs after 20 turns of an encrypted
+// chat.
+func BenchmarkErase(b *testing.B) {
+	s := openStore(b, b.TempDir())
+	events := newEvents(1, 1000)
+	entries := newEntries(events)
+	contents, secrets := newSaid(events)
+	var spent time.Duration
+	for round := 0; b.Loop(); round++ {
+		for i := range 20 {
+			at := (20*round + i) % len(events)
+			commit(b, s, &chat.Batch{Chat: chatID, Settled: entries[at : at+1], Contents: contents[at : at+1], Secrets: secrets[at : at+1]})
+		}
+		start := time.Now()
+		if err := s.Erase(); err != nil {
+			b.Fatal(err)
+		}
+		spent += time.Since(start)
+	}
+	b.ReportMetric(float64(spent.Microseconds())/float64(b.N)/1000, "ms/erase")
 }
