@@ -192,7 +192,8 @@ func (c *conn) profileValue(name string) (data []byte, err error) {
 	return data, err
 }
 
-// SetValue keeps a small value of the profile; an empty one deletes the name.
+// SetValue keeps a small value of the profile; an empty one deletes the name. The
+// names "mark" and "restored" are the store's own (mark.go).
 func (s *Store) SetValue(name string, data []byte) error {
 	return s.write("keep profile value", func(c *conn) error { return c.setProfileValue(name, data) })
 }
