@@ -107,8 +107,10 @@ func (c *Chat) apply(body *wire.JoinBody, ask *wire.JoinAsk) (*applicant, error)
 	if err != nil {
 		return nil, err
 	}
-	if keys.Suite != c.fold.Suite || leafDevice(keys.Leaf) != wire.Device(body.GetCert().GetDevice()) || !bytes.Equal(keys.Bytes(), ask.GetKeyPackage()) {
-		return nil, fmt.Errorf("key package of another suite or device: %w", ErrInvalid)
+	account, device := wire.CredentialBearer(keys.Leaf.Credential.Identity)
+	if keys.Suite != c.fold.Suite || device != wire.Device(body.GetCert().GetDevice()) || account != accountOf(body) ||
+		!bytes.Equal(keys.Bytes(), ask.GetKeyPackage()) {
+		return nil, fmt.Errorf("key package of another suite, device or account: %w", ErrInvalid)
 	}
 	if err := keys.Check(c.policy(), time.UnixMilli(c.fold.LogMs)); err != nil {
 		return nil, err

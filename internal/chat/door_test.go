@@ -187,3 +187,113 @@ func TestACommitOfEverythingWantedFits(t *testing.T) {
 		t.Fatalf("%d members, want %d", got, MaxWanted+2)
 	}
 }
+
+// TestMoreWishesThanTheyCanBeGranted has one member asked by more than an invite,
+// or a person, has room for: those that fit come in, and the rest do not keep them
+// out.
+func TestMoreWishesThanTheyCanBeGranted(t *testing.T) {
+	r := newRoom(t, 2)
+	g := r.guests[1]
+	key := r.invited(r.guests[0], 2)
+	busy := func(asks func()) {
+		g.chat.own.commit = 1 << 40 // one is under way: all others wait for the next
+		asks()
+		g.chat.own.commit = 0
+		g.chat.stage()
+		r.run(3_000)
+	}
+	members := len(g.chat.fold.Members)
+	busy(func() {
+		for i := range uint64(4) {
+			a := newAuthor(50 + i)
+			r.ask(g, a, r.wish(a, key, at+3_600_000))
+		}
+	})
+	if got := len(r.guests[0].chat.fold.Members); got != members+2 {
+		t.Errorf("%d members, want %d: an invite for two let four ask", got, members+2)
+	}
+	busy(func() {
+		for i := range uint64(MaxDevices + 2) {
+			a := g.author.device(70 + i)
+			r.ask(g, a, r.wish(a, nil, at+3_600_000))
+		}
+	})
+	if got := r.guests[0].chat.fold.devicesOf(r.guests[0].chat.fold.Members[g.id].Account); got != MaxDevices {
+		t.Errorf("%d devices of one person, want %d", got, MaxDevices)
+	}
+	if n := len(g.chat.door.wanted); n != 0 {
+		t.Errorf("%d wishes that cannot be granted are kept", n)
+	}
+	void := 0
+	for _, s := range r.guests[0].disk.settled {
+		if s.Void != "" {
+			void++
+		}
+	}
+	if void != 0 {
+		t.Errorf("%d commits were void", void)
+	}
+	r.goesOn()
+}
+
+// TestRequestsWithoutTheirKeyPackage are refused at the door: a commit that adds
+// them would be void.
+func TestRequestsWithoutTheirKeyPackage(t *testing.T) {
+	r := newRoom(t, 2)
+	key := r.invited(r.guests[0], 9)
+	joiner := newAuthor(50)
+	other := &room{t: t, guests: r.guests, suite: r.suite, now: r.now}
+	for _, c := range []struct {
+		name   string
+		change func(ask *wire.JoinAsk)
+	}{
+		{"without any", func(ask *wire.JoinAsk) { ask.KeyPackage = nil }},
+		{"of garbage", func(ask *wire.JoinAsk) { replace(ask, r.naming(joiner, key, []byte{1, 2, 3})) }},
+		{"other than the one named", func(ask *wire.JoinAsk) { ask.KeyPackage = other.wish(joiner, key, at+3_600_000).KeyPackage }},
+		{"altered", func(ask *wire.JoinAsk) {
+			altered := append([]byte(nil), ask.KeyPackage...)
+			altered[len(altered)-1] ^= 1
+			replace(ask, r.naming(joiner, key, altered))
+		}},
+		{"with bytes behind", func(ask *wire.JoinAsk) {
+			replace(ask, r.naming(joiner, key, append(append([]byte(nil), ask.KeyPackage...), 0)))
+		}},
+		{"of another device", func(ask *wire.JoinAsk) {
+			replace(ask, r.naming(joiner, key, packageOf(t, newAuthor(51).profile(t, r.suite, r.guests[0].chat.id[:])).KeyPackage.Bytes()))
+		}},
+		{"of another chat", func(ask *wire.JoinAsk) {
+			replace(ask, r.naming(joiner, key, packageOf(t, joiner.profile(t, r.suite, make([]byte, 32))).KeyPackage.Bytes()))
+		}},
+		{"of another suite", func(ask *wire.JoinAsk) {
+			replace(ask, r.naming(joiner, key, packageOf(t, joiner.profile(t, mls.XWing, r.guests[0].chat.id[:])).KeyPackage.Bytes()))
+		}},
+		{"of another account", func(ask *wire.JoinAsk) {
+			two := newAuthor(50)
+			two.account = keyOf(888)
+			replace(ask, r.naming(joiner, key, packageOf(t, two.profile(t, r.suite, r.guests[0].chat.id[:])).KeyPackage.Bytes()))
+		}},
+	} {
+		ask := r.wish(joiner, key, at+3_600_000)
+		c.change(ask)
+		if got := r.ask(r.guests[1], joiner, ask); got != wire.JoinAnswer_REFUSED {
+			t.Errorf("a request with a key package %s is answered %v", c.name, got)
+		}
+	}
+	r.run(1_000)
+	if r.guests[0].chat.fold.Members[joiner.id] != nil {
+		t.Error("one of them let it in")
+	}
+	r.goesOn()
+}
+
+func replace(ask, by *wire.JoinAsk) {
+	ask.Request, ask.KeyPackage = by.GetRequest(), by.GetKeyPackage()
+}
+
+// naming is a good request that names some bytes as its key package.
+func (r *room) naming(of *author, key ed25519.PrivateKey, keys []byte) *wire.JoinAsk {
+	sum := demes.Sum(keys)
+	ask, _ := r.wishWith(of, key, func(b *wire.JoinBody) { b.KeyPackageHash = sum[:] })
+	ask.KeyPackage = keys
+	return ask
+}

@@ -72,6 +72,9 @@ func (c *Chat) record(s Sealed, void string) {
 			if void != "" {
 				c.keys.forgetOwn()
 			}
+			if commit := (&wire.Commit{}); void != "" && void != VoidEpoch && wire.Unmarshal(s.Event.Payload, commit) == nil {
+				c.door.drop(commit)
+			}
 		}
 		if s.Event.Kind == demes.KindCommit && void == "" {
 			c.keys.settled(c, s.Event)

@@ -63,9 +63,9 @@ func (c *Chat) makeCommit(context demes.Hash) (*wire.Commit, *mls.Staged, error)
 	}
 	commit := &wire.Commit{Epoch: c.fold.Epoch}
 	order := mls.Commit{OmitTree: true, Envelope: mls.Envelope{AuthenticatedData: context[:]}}
-	leaves := c.leaves()
-	c.addWanted(commit, &order, leaves)
-	c.addRemoves(commit, &order, leaves)
+	leaves, trial := c.leaves(), c.fold.trial()
+	c.addWanted(commit, &order, leaves, trial)
+	c.addRemoves(commit, &order, leaves, trial)
 	if len(commit.Changes) == 0 && !c.refreshDue() {
 		return nil, nil, nil
 	}
@@ -84,12 +84,23 @@ func (c *Chat) makeCommit(context demes.Hash) (*wire.Commit, *mls.Staged, error)
 	return commit, staged, nil
 }
 
-// drop forgets wishes that no commit can be made of: one bad key package must not
-// keep the others out.
+// drop forgets wishes that no commit can be made of, or whose commit had no effect:
+// one bad key package must not keep the others out, and nothing is tried for ever. A
+// joiner asks again.
 func (d *door) drop(commit *wire.Commit) {
+	adds := false
 	for _, change := range commit.GetChanges() {
-		if _, device, err := wire.OpenJoin(change.GetAdd()); change.GetAdd() != nil && err == nil {
+		if change.GetAdd() == nil {
+			continue
+		}
+		adds = true
+		if _, device, err := wire.OpenJoin(change.GetAdd()); err == nil {
 			delete(d.wanted, device)
+		}
+	}
+	for _, change := range commit.GetChanges() {
+		if !adds { // the removals alone were at fault
+			delete(d.removes, wire.Device(change.GetRemove()))
 		}
 	}
 }
@@ -104,7 +115,9 @@ func (c *Chat) leaves() map[demes.DeviceID]mls.LeafIndex {
 	return out
 }
 
-func (c *Chat) addWanted(commit *wire.Commit, order *mls.Commit, leaves map[demes.DeviceID]mls.LeafIndex) {
+// addWanted adds who wants to come in, as far as all of them fit: what one takes,
+// the last use of an invite for one, the others do not have.
+func (c *Chat) addWanted(commit *wire.Commit, order *mls.Commit, leaves map[demes.DeviceID]mls.LeafIndex, trial *Fold) {
 	for _, d := range sortedDevices(c.door.wanted) {
 		who := c.door.wanted[d]
 		body, device, err := wire.OpenJoin(who.request)
@@ -112,31 +125,41 @@ func (c *Chat) addWanted(commit *wire.Commit, order *mls.Commit, leaves map[deme
 			delete(c.door.wanted, d)
 			continue
 		}
-		if len(order.Add) == MaxCommitAdds || len(c.fold.Members)+len(order.Add) >= MaxMembers {
+		if len(order.Add) == MaxCommitAdds {
 			continue
 		}
+		proposed := &proposals{adds: []*mls.KeyPackage{who.keys}, removes: map[demes.DeviceID]bool{}}
 		old := wire.Device(body.GetReplaces())
-		if at, is := leaves[old]; is && old != c.self && !c.door.removes[old] {
+		at, is := leaves[old]
+		if proposed.removes[old] = is && old != c.self && !c.door.removes[old]; !proposed.removes[old] && !old.IsZero() {
+			continue // somebody else puts this device's successor in its place
+		}
+		if trial.add(trial.Members[c.self], who.request, proposed) != "" {
+			continue // it is judged again when this commit has settled
+		}
+		if is {
 			order.Remove = append(order.Remove, at)
 			delete(leaves, old)
-		} else if !old.IsZero() {
-			continue // somebody else puts this device's successor in its place
 		}
 		commit.Changes = append(commit.Changes, &wire.Change{Kind: &wire.Change_Add{Add: who.request}})
 		order.Add = append(order.Add, who.keys)
 	}
 }
 
-func (c *Chat) addRemoves(commit *wire.Commit, order *mls.Commit, leaves map[demes.DeviceID]mls.LeafIndex) {
+// addRemoves takes out whom this device may take out: what it might once, it may
+// not for ever.
+func (c *Chat) addRemoves(commit *wire.Commit, order *mls.Commit, leaves map[demes.DeviceID]mls.LeafIndex, trial *Fold) {
 	for _, d := range sortedDevices(c.door.removes) {
-		if c.fold.Members[d] == nil {
+		at, is := leaves[d]
+		if c.fold.Members[d] != nil && !is {
+			continue // another took its place in this very commit
+		}
+		if trial.remove(trial.Members[c.self], d) != "" {
 			delete(c.door.removes, d)
 			continue
 		}
-		if at, is := leaves[d]; is {
-			order.Remove = append(order.Remove, at)
-			commit.Changes = append(commit.Changes, &wire.Change{Kind: &wire.Change_Remove{Remove: d[:]}})
-		}
+		order.Remove = append(order.Remove, at)
+		commit.Changes = append(commit.Changes, &wire.Change{Kind: &wire.Change_Remove{Remove: d[:]}})
 	}
 }
 

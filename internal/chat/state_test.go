@@ -3,12 +3,14 @@ package chat
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
+	"github.com/demes-chat/demes/mls"
 )
 
 // drawn writes a random log: every kind of event by every kind of author, good
@@ -166,5 +168,98 @@ func TestStateBeyondLimitsIsRefused(t *testing.T) {
 		if _, err := decodeFold(state, s.fold.group.Tree(), true); err == nil {
 			t.Errorf("a state with %s beyond the limits is accepted", c.name)
 		}
+	}
+}
+
+// TestAStateGoesWithItsTree reads a good state with trees and groups that are not
+// its own.
+func TestAStateGoesWithItsTree(t *testing.T) {
+	for _, suite := range []mls.Suite{mls.X25519, mls.XWing} {
+		s := newScriptIn(t, suite, 3)
+		s.joins(s.a[1], s.a[2])
+		s.starts()
+		before, tree := s.fold.state(), s.fold.group.Tree()
+		s.now += RefreshGap
+		s.commits(s.a[1], "")
+		refreshed := s.fold.group.Tree()
+		s.commits(s.a[0], "", remove(s.a[2]))
+		now, other := s.fold.group.Tree(), newScriptIn(t, suite, 0).fold.group
+		for _, c := range []struct {
+			name   string
+			tree   []byte
+			change func(*wire.State)
+			good   bool
+		}{
+			{"of its own", now, func(*wire.State) {}, true},
+			{"that is none", nil, func(*wire.State) {}, false},
+			{"of garbage", []byte{1, 2, 3}, func(*wire.State) {}, false},
+			{"of the first epoch", tree, func(*wire.State) {}, false},
+			{"of the same members' epoch before", refreshed, func(*wire.State) {}, false},
+			{"with a byte behind", append(slices.Clone(now), 0), func(*wire.State) {}, false},
+			{"of another chat", other.Tree(), func(s *wire.State) { s.Group = other.State() }, false},
+			{"without its group", now, func(s *wire.State) { s.Group = nil }, false},
+			{"with the group of another epoch", tree, func(s *wire.State) { s.Group = before.Group }, false},
+			{"in another epoch than it says", now, func(s *wire.State) { s.Epoch++ }, false},
+			{"of another suite than it says", now, func(s *wire.State) { s.Suite ^= uint32(mls.X25519) ^ uint32(mls.XWing) }, false},
+			{"without one of the members", now, func(s *wire.State) { s.Members = s.Members[1:] }, false},
+			{"with a member who is not in it", now, func(s *wire.State) { s.Members = before.Members }, false},
+			{"with the same number of others", now, func(s *wire.State) {
+				for i, m := range before.Members {
+					if string(m.Device) != string(s.Members[0].Device) && string(m.Device) != string(s.Members[1].Device) {
+						s.Members = []*wire.MemberState{s.Members[0], before.Members[i]}
+					}
+				}
+			}, false},
+		} {
+			for _, trusted := range []bool{true, false} {
+				state := s.fold.state()
+				c.change(state)
+				if f, err := decodeFold(state, c.tree, trusted); (err == nil) != c.good {
+					t.Errorf("a state with a tree %s (trusted: %v): %v", c.name, trusted, err)
+				} else if c.good && f.Hash() != s.fold.Hash() {
+					t.Errorf("a state with a tree %s has another hash", c.name)
+				}
+			}
+		}
+		if f, err := decodeFold(before, tree, false); err != nil || f.Epoch+2 != s.fold.Epoch {
+			t.Errorf("the state before with its own tree: %v", err)
+		}
+	}
+}
+
+// TestAForgedTreeIsFoundOut has a state name a tree whose leaf nobody signed.
+// What this device wrote itself it trusts; what it is given it checks.
+func TestAForgedTreeIsFoundOut(t *testing.T) {
+	s := newScript(t, 1)
+	evil := newAuthor(1)
+	evil.account = keyOf(666)
+	careless := mls.Policy{Credential: func(mls.Admission) error { return nil }, MaxLifetime: -1}
+	s.joins(s.a[1])
+	group, err := mls.Create(s.fold.group.ID(), packageOf(t, s.a[0].profile(t, s.suite, s.chat[:])), careless)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := evil.profile(t, s.suite, make([]byte, 32)) // chained for another chat
+	staged, err := group.Commit(mls.Commit{Add: []*mls.KeyPackage{packageOf(t, forged).KeyPackage}}, s.time())
+	if err != nil || group.Merge(staged) != nil {
+		t.Fatal(err)
+	}
+	info, _ := group.GroupInfo(true)
+	seen, err := mls.Observe(info, nil, careless)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := s.fold.state()
+	state.Group = seen.State()
+	for _, m := range state.Members {
+		if wire.Device(m.Device) == evil.id {
+			m.Cert = evil.cert()
+		}
+	}
+	if _, err := decodeFold(state, group.Tree(), true); err != nil {
+		t.Fatalf("trusted, it is read: %v", err)
+	}
+	if _, err := decodeFold(state, group.Tree(), false); err == nil {
+		t.Error("a tree with a leaf that was made for another chat is believed")
 	}
 }
