@@ -35,6 +35,7 @@ const (
 	CodeShuttingDown   Code = "shutting-down"
 	CodeInternal       Code = "internal"
 	CodeNoKeys         Code = "no-keys"
+	CodeUnknownMessage Code = "unknown-message"
 
 	CodeLocked          Code = "locked"
 	CodeWrongPassphrase Code = "wrong-passphrase"

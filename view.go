@@ -154,6 +154,12 @@ type SettingsView struct {
 	DisappearAfterS int64 `json:"disappear_after_s"` // messages are deleted so long after they settled; 0: never
 }
 
+// SettingsChange changes those rules of a chat that it names.
+type SettingsChange struct {
+	AdminsInvite    *bool  `json:"admins_invite,omitempty"`
+	DisappearAfterS *int64 `json:"disappear_after_s,omitempty"`
+}
+
 // KeysState is how this device's keys of a chat are.
 type KeysState string
 

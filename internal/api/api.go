@@ -94,6 +94,8 @@ func New(cfg Config) *Server {
 	s.registerNode()
 	s.registerChats()
 	s.registerMessages()
+	s.registerAmends()
+	s.registerSettings()
 	s.registerJoins()
 	s.registerFaults()
 	s.registerLock()

@@ -36,12 +36,29 @@ func TestIDsThatNameNothing(t *testing.T) {
 			{method: "POST", path: "chats/" + id + "/handover"}, {method: "POST", path: "chats/" + id + "/messages", body: `{"text":"x"}`},
 			{method: "POST", path: "chats/" + id + "/knocks/" + apitest.Other.String(), body: `{"admit":true}`},
 			{method: "DELETE", path: "chats/" + id + "/members/" + apitest.Other.String()},
+			{method: "PATCH", path: "chats/" + id, body: `{"title":"x"}`}, {method: "PATCH", path: "chats/" + id, body: `{"settings":{}}`},
+			{method: "PUT", path: "chats/" + id + "/members/" + apitest.Other.String() + "/role", body: `{"role":"admin"}`},
+			{method: "PATCH", path: "chats/" + id + "/messages/" + apitest.Device.String() + "/1", body: `{"text":"x"}`},
+			{method: "DELETE", path: "chats/" + id + "/messages/" + apitest.Device.String() + "/1"},
+			{method: "PUT", path: "chats/" + id + "/messages/" + apitest.Device.String() + "/1/reactions/👍"},
+			{method: "DELETE", path: "chats/" + id + "/messages/" + apitest.Device.String() + "/1/reactions/👍"},
 		} {
 			refused(t, s, 404, demes.CodeUnknownChat, a)
 		}
 		refused(t, s, 404, demes.CodeUnknownMember, ask{method: "DELETE", path: "chats/" + chat + "/members/" + id})
 		refused(t, s, 404, demes.CodeUnknownMember, ask{method: "POST", path: "chats/" + chat + "/knocks/" + id, body: `{"admit":true}`})
 		refused(t, s, 404, demes.CodeUnknownJoin, ask{path: "joins/" + id})
+		refused(t, s, 404, demes.CodeUnknownMember, ask{method: "PUT", path: "chats/" + chat + "/members/" + id + "/role", body: `{"role":"admin"}`})
+		for _, message := range []string{id + "/1", apitest.Device.String() + "/" + id, apitest.Device.String() + "/99"} {
+			if id == "1" || len(message) > 32+53 && strings.HasPrefix(message, apitest.Device.String()) {
+				continue // a seq is short
+			}
+			at := "chats/" + chat + "/messages/" + message
+			refused(t, s, 404, demes.CodeUnknownMessage, ask{method: "PATCH", path: at, body: `{"text":"x"}`})
+			refused(t, s, 404, demes.CodeUnknownMessage, ask{method: "DELETE", path: at})
+			refused(t, s, 404, demes.CodeUnknownMessage, ask{method: "PUT", path: at + "/reactions/👍"})
+			refused(t, s, 404, demes.CodeUnknownMessage, ask{method: "DELETE", path: at + "/reactions/👍"})
+		}
 		body := `{"device":"` + strings.ReplaceAll(raw, `"`, `'`) + `"}`
 		refused(t, s, 404, demes.CodeUnknownMember, ask{method: "POST", path: "chats/" + chat + "/handover", body: body})
 	}
@@ -70,6 +87,8 @@ func withBodies(chat string) []ask {
 		{method: "PUT", path: "faults"}, {method: "POST", path: "chats/" + chat + "/messages"}, {method: "POST", path: "chats/" + chat + "/read"},
 		{method: "POST", path: "chats/" + chat + "/invites"}, {method: "POST", path: "chats/" + chat + "/handover"},
 		{method: "POST", path: "chats/" + chat + "/knocks/" + apitest.Other.String()},
+		{method: "PATCH", path: "chats/" + chat}, {method: "PATCH", path: "chats/" + chat + "/messages/" + apitest.Device.String() + "/1"},
+		{method: "PUT", path: "chats/" + chat + "/members/" + apitest.Other.String() + "/role"},
 	}
 }
 
@@ -87,6 +106,9 @@ func TestFieldsOfTheWrongType(t *testing.T) {
 		"POST " + in + "/invites":  {"uses:integer?", "expires_in_s:integer?"},
 		"POST " + in + "/handover": {"device:string?"},
 		"POST " + in + "/knocks/" + apitest.Other.String(): {"admit:boolean"},
+		"PATCH " + in: {"title:string?", "settings:object?"},
+		"PATCH " + in + "/messages/" + apitest.Device.String() + "/1": {"text:string"},
+		"PUT " + in + "/members/" + apitest.Other.String() + "/role":  {"role:string"},
 		"PUT faults": {"links:array"},
 	} {
 		method, path, _ := strings.Cut(path, " ")
@@ -120,6 +142,8 @@ func TestValuesOutOfRange(t *testing.T) {
 	in := "chats/" + chat
 	key := func(k string) map[string]string { return map[string]string{"Idempotency-Key": k} }
 	device := apitest.Other.String()
+	want(t, s, 202, ask{method: "POST", path: in + "/messages", body: `{"text":"x"}`}, nil)
+	reactions := in + "/messages/" + apitest.Device.String() + "/1/reactions/"
 	for _, a := range []ask{
 		{method: "PATCH", path: "node", body: `{"name":""}`}, {method: "PATCH", path: "node", body: `{"name":" \t "}`},
 		{method: "PATCH", path: "node", body: `{"name":"a\nb"}`}, {method: "PATCH", path: "node", body: `{"name":"a\u0000b"}`},
@@ -146,6 +170,15 @@ func TestValuesOutOfRange(t *testing.T) {
 		{path: in + "/messages?limit=0"}, {path: in + "/messages?limit=-1"}, {path: in + "/messages?limit=x"}, {path: in + "/messages?limit=1.5"},
 		{path: in + "/messages?after=-1"}, {path: in + "/messages?after=x"}, {path: in + "/messages?before=0"}, {path: in + "/messages?before=1e3"},
 		{path: in + "/messages?after=18446744073709551616"}, {path: in + "/messages?limit=99999999999999999999"},
+		{method: "PATCH", path: in, body: `{}`}, {method: "PATCH", path: in, body: `{"title":""}`}, {method: "PATCH", path: in, body: `{"title":"a\nb"}`},
+		{method: "PATCH", path: in, body: `{"title":"` + strings.Repeat("x", 101) + `"}`}, {method: "PATCH", path: in, body: `{"settings":{"disappear_after_s":-1}}`},
+		{method: "PATCH", path: in, body: `{"settings":{"disappear_after_s":31536001}}`}, {method: "PATCH", path: in, body: `{"settings":{"admins_invite":1}}`},
+		{method: "PATCH", path: in, body: `{"settings":{"other":1}}`},
+		{method: "PUT", path: in + "/members/" + device + "/role", body: `{"role":"founder"}`}, {method: "PUT", path: in + "/members/" + device + "/role", body: `{}`},
+		{method: "PUT", path: reactions + "x", body: `{}`}, {method: "PUT", path: reactions + "<b>", body: `{}`}, {method: "PUT", path: reactions + "<script>", body: `{}`},
+		{method: "PUT", path: reactions + "1", body: `{}`}, {method: "PUT", path: reactions + " ", body: `{}`}, {method: "PUT", path: reactions + "\u202e", body: `{}`},
+		{method: "DELETE", path: reactions + "\xff\xfe", body: `{}`}, {method: "PUT", path: reactions + strings.Repeat("👍", 60), body: `{}`},
+		{method: "PUT", path: reactions + "👍\n👍", body: `{}`},
 		{method: "PUT", path: "faults", body: `{"links":[{"peer":"x"}]}`}, {method: "PUT", path: "faults", body: `{"links":[{"peer":"*"},{"peer":"*"}]}`},
 		{method: "PUT", path: "faults", body: `{"links":[{"peer":"*","loss":1.01}]}`}, {method: "PUT", path: "faults", body: `{"links":[{"peer":"*","loss":-0.1}]}`},
 		{method: "PUT", path: "faults", body: `{"links":[{"peer":"*","delay_ms":-1}]}`}, {method: "PUT", path: "faults", body: `{"links":[{"peer":"*","jitter_ms":1e9}]}`},
@@ -207,10 +240,11 @@ func TestMethodsThatACallDoesNotTake(t *testing.T) {
 	s, _ := newTestServer(t)
 	chat := started(t, s)
 	taken := map[string]string{
-		"node": "GET HEAD PATCH", "chats": "GET HEAD POST", "chats/" + chat: "GET HEAD", "chats/" + chat + "/start": "POST",
+		"node": "GET HEAD PATCH", "chats": "GET HEAD POST", "chats/" + chat: "GET HEAD PATCH", "chats/" + chat + "/start": "POST",
 		"chats/" + chat + "/leave": "POST", "chats/" + chat + "/typing": "POST", "chats/" + chat + "/read": "POST",
 		"chats/" + chat + "/invites": "POST", "chats/" + chat + "/messages": "GET HEAD POST", "chats/" + chat + "/handover": "POST",
 		"chats/" + chat + "/knocks/" + apitest.Other.String(): "POST", "chats/" + chat + "/members/" + apitest.Other.String(): "DELETE",
+		"chats/" + chat + "/messages/x/1": "DELETE PATCH", "chats/" + chat + "/messages/x/1/reactions/x": "DELETE PUT", "chats/" + chat + "/members/x/role": "PUT",
 		"joins": "POST", "joins/x": "GET HEAD", "faults": "GET HEAD PUT", "shutdown": "POST", "session": "POST", "contact": "GET HEAD",
 		"live": "GET HEAD", "openapi.json": "GET HEAD", "/healthz": "GET HEAD", "/metrics": "GET HEAD", "/debug/pprof/": "GET HEAD",
 		"/": "GET HEAD", "/assets/app.js": "GET HEAD",

@@ -123,6 +123,7 @@ func refine(schemas map[string]*huma.Schema) {
 		{"Chat", "phase", words(demes.PhaseLobby, demes.PhaseLive, demes.PhaseLeft, demes.PhaseRemoved)},
 		{"Chat", "mode", words(demes.ModeSettled, demes.ModeProvisional)},
 		{"Member", "role", words(demes.RoleFounder, demes.RoleAdmin, demes.RoleMember)},
+		{"Keys", "state", words(demes.KeysGood, demes.KeysWaiting, demes.KeysLost)},
 		{"Message", "state", words(demes.StatePending, demes.StateSent, demes.StateSettled, demes.StateFailed)},
 		{"Join", "state", words(demes.JoinConnecting, demes.JoinKnocking, demes.JoinWaiting, demes.JoinJoined, demes.JoinRefused, demes.JoinFailed)},
 	} {

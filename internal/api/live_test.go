@@ -266,8 +266,9 @@ func TestEventsAreWhatTheirDescriptionSays(t *testing.T) {
 	union := schemas.Map()["LiveEvent"]
 	position, rtt := uint64(3), 1.5
 	message := demes.MessageView{ID: "d/1", Position: &position, State: demes.StateSettled}
-	live := demes.ChatView{Phase: demes.PhaseLive, Mode: demes.ModeSettled}
-	chat := demes.ChatView{Phase: demes.PhaseLobby, Mode: demes.ModeProvisional, Members: []demes.MemberView{{RTTms: &rtt, Role: demes.RoleFounder}}, Host: &demes.Peer{}, Problem: &demes.ProblemView{}, CatchingUp: &demes.Progress{}}
+	good := demes.KeysView{State: demes.KeysGood}
+	live := demes.ChatView{Keys: good, Phase: demes.PhaseLive, Mode: demes.ModeSettled}
+	chat := demes.ChatView{Keys: good, Phase: demes.PhaseLobby, Mode: demes.ModeProvisional, Members: []demes.MemberView{{RTTms: &rtt, Role: demes.RoleFounder}}, Host: &demes.Peer{}, Problem: &demes.ProblemView{}, CatchingUp: &demes.Progress{}}
 	for _, event := range []demes.LiveEvent{
 		{Type: "message", Chat: "c", Message: &message},
 		{Type: "settled", Chat: "c", Messages: []demes.MessageView{message, {State: demes.StatePending}}},

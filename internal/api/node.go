@@ -22,10 +22,16 @@ type Node interface {
 	Handover(ctx context.Context, id demes.ChatID, to *demes.DeviceID) error
 	RemoveMember(ctx context.Context, id demes.ChatID, device demes.DeviceID) error
 	LeaveChat(ctx context.Context, id demes.ChatID) error
+	Retitle(ctx context.Context, id demes.ChatID, title string) error
+	SetSettings(ctx context.Context, id demes.ChatID, change demes.SettingsChange) error
+	SetRole(ctx context.Context, id demes.ChatID, account demes.AccountID, role demes.Role) error
 	Typing(ctx context.Context, id demes.ChatID) error
 	MarkRead(ctx context.Context, id demes.ChatID, position uint64) error
 
 	SendMessage(ctx context.Context, id demes.ChatID, text string, replyTo *demes.EventID, key string) (demes.MessageView, error)
+	EditMessage(ctx context.Context, id demes.ChatID, target demes.EventID, text string) error
+	DeleteMessage(ctx context.Context, id demes.ChatID, target demes.EventID) error
+	React(ctx context.Context, id demes.ChatID, target demes.EventID, emoji string, on bool) error
 	Messages(ctx context.Context, id demes.ChatID, after, before uint64, limit int) ([]demes.MessageView, demes.PageHead, error)
 
 	Join(ctx context.Context, link, address, name string) (join string, err error)

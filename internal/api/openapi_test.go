@@ -40,13 +40,15 @@ func TestEveryContractedCallIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, calls := range map[string][]string{
-		"/node": {"get", "patch"}, "/chats": {"get", "post"}, "/chats/{chat}": {"get"}, "/chats/{chat}/start": {"post"},
+		"/node": {"get", "patch"}, "/chats": {"get", "post"}, "/chats/{chat}": {"get", "patch"}, "/chats/{chat}/start": {"post"},
 		"/chats/{chat}/invites": {"post"}, "/joins": {"post"}, "/joins/{join}": {"get"}, "/chats/{chat}/knocks/{device}": {"post"},
 		"/chats/{chat}/messages": {"get", "post"}, "/chats/{chat}/handover": {"post"}, "/chats/{chat}/members/{device}": {"delete"},
 		"/chats/{chat}/leave": {"post"}, "/live": {"get"}, "/shutdown": {"post"}, "/faults": {"get", "put"}, "/session": {"post"}, "/contact": {"get"},
 		"/chats/{chat}/typing": {"post"}, "/chats/{chat}/read": {"post"},
 		"/lock": {"get", "post", "put"}, "/unlock": {"post"}, "/account": {"get", "patch"}, "/account/words": {"post"}, "/account/export": {"post"},
-		"/chats/{chat}/safety/{account}": {"get", "put"},
+		"/chats/{chat}/safety/{account}":        {"get", "put"},
+		"/chats/{chat}/messages/{device}/{seq}": {"patch", "delete"}, "/chats/{chat}/messages/{device}/{seq}/reactions/{emoji}": {"put", "delete"},
+		"/chats/{chat}/members/{account}/role": {"put"},
 	} {
 		for _, method := range calls {
 			call := spec.Paths[path][method]

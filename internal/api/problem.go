@@ -40,6 +40,7 @@ var statuses = map[demes.Code]int{
 	demes.CodeUnknownChat:    http.StatusNotFound,
 	demes.CodeUnknownMember:  http.StatusNotFound,
 	demes.CodeUnknownJoin:    http.StatusNotFound,
+	demes.CodeUnknownMessage: http.StatusNotFound,
 	demes.CodeWrongPhase:     http.StatusConflict,
 	demes.CodeNotHost:        http.StatusConflict,
 	demes.CodeStaleCopy:      http.StatusConflict,

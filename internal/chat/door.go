@@ -306,6 +306,9 @@ func (c *Chat) Invite(now demes.Now, key ed25519.PublicKey, uses uint32, validFo
 		return 0, demes.Problem(demes.CodeBadInput, "The invite's limits cannot be used",
 			fmt.Sprintf("Uses go from 1 to %d, and an invite is good for at most a year.", MaxInviteUses))
 	}
+	if me := c.fold.Members[c.self]; me != nil && me.Role == demes.RoleMember && c.fold.Settings.AdminsInvite {
+		return 0, notAllowed()
+	}
 	notAfter = max(now.Wall, c.fold.LogMs) + validForMs
 	_, err = c.submit(demes.KindInvite, wire.Marshal(&wire.Invite{InviteKey: key, Uses: uses, NotAfterMs: notAfter}), "")
 	return notAfter, err

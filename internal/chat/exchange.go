@@ -235,8 +235,8 @@ func (c *Chat) stepAppended(from demes.DeviceID, m *wire.Appended) {
 	for _, raw := range m.GetMarks() {
 		mark := wire.GetMark(raw)
 		p.note(demes.EventID{Device: mark.Device, Seq: mark.Seq})
-		if mark.Device == c.self {
-			c.notice(Notice{Kind: NoticeMessage, Event: demes.EventID{Device: c.self, Seq: mark.Seq}})
+		if id := (demes.EventID{Device: c.self, Seq: mark.Seq}); mark.Device == c.self && c.tail.get(id) != nil {
+			c.notice(Notice{Kind: NoticeMessage, Event: id})
 		}
 	}
 }

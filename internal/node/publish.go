@@ -1,8 +1,11 @@
 package node
 
 import (
+	"bytes"
+
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
+	"github.com/demes-chat/demes/internal/identity"
 )
 
 const (
@@ -34,6 +37,14 @@ func (r *runner) publish(out *chat.Output) {
 		}
 	}
 	said := map[demes.EventID]bool{}
+	if out.Batch != nil {
+		for _, content := range out.Batch.Contents {
+			if target := content.Target; target != nil && !said[*target] { // held: what it does is shown before it is settled
+				said[*target] = true
+				r.showMessage(*target, settled)
+			}
+		}
+	}
 	for _, notice := range out.Notices {
 		switch notice.Kind {
 		case chat.NoticeMessage:
@@ -76,36 +87,36 @@ func (r *runner) show(kind chat.NoticeKind, text string) {
 	r.publishEvent(demes.LiveEvent{Type: string(kind), Detail: r.view(r.chat), Text: text})
 }
 
-// showMessage tells of one message that appeared or whose state changed; of one
-// that got its position the settled event tells.
+// showMessage tells of one message that appeared or changed, also of one that was
+// settled long ago; of one that got its position just now the settled event tells.
 func (r *runner) showMessage(id demes.EventID, settled map[demes.EventID]chat.SettledEntry) {
-	var view demes.MessageView
-	if entry, now := settled[id]; now {
-		if entry.Position != 0 {
-			return
-		}
-		view = r.chat.Message(entry)
-	} else {
-		found, ok := r.chat.Find(id)
-		if !ok {
-			return
-		}
-		view = found
+	if settled[id].Position != 0 {
+		return
+	}
+	view, known, err := r.lookUp(r.chat, id)
+	if err != nil || !known { // the disk says so to its user elsewhere
+		return
 	}
 	r.publishEvent(demes.LiveEvent{Type: string(chat.NoticeMessage), Message: &view})
 }
 
+// showSettled tells of messages that got their positions, and of settled ones
+// that could be opened only now.
 func (r *runner) showSettled(ids []demes.EventID, settled map[demes.EventID]chat.SettledEntry) {
-	r.node.stats.messages.Add(uint64(len(ids)))
 	for len(ids) > 0 {
 		n := min(len(ids), maxShown)
 		views := make([]demes.MessageView, 0, n)
 		for _, id := range ids[:n] {
 			if entry, here := settled[id]; here {
+				r.node.stats.messages.Add(1)
 				views = append(views, r.chat.Message(entry))
+			} else if view, known, err := r.lookUp(r.chat, id); known && err == nil {
+				views = append(views, view) // settled before, and opened just now
 			}
 		}
-		r.publishEvent(demes.LiveEvent{Type: string(chat.NoticeSettled), Messages: views})
+		if len(views) > 0 {
+			r.publishEvent(demes.LiveEvent{Type: string(chat.NoticeSettled), Messages: views})
+		}
 		ids = ids[n:]
 	}
 }
@@ -162,6 +173,7 @@ func (r *runner) view(c *chat.Chat) demes.ChatView {
 	if r.unkept.output != nil {
 		v.Problem = problemView(r.unkept.why)
 	}
+	v.EpochCode = r.code.of(c)
 	r.node.safety.look(&v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -175,4 +187,22 @@ func (r *runner) lastView() demes.ChatView {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.shown
+}
+
+// epochCode is the code of the keys that a chat has now. Making one takes some
+// milliseconds, so it is made once for an epoch.
+type epochCode struct {
+	secret []byte
+	digits string
+}
+
+func (e *epochCode) of(c *chat.Chat) string {
+	_, secret := c.Authenticator()
+	if len(secret) == 0 {
+		return ""
+	}
+	if !bytes.Equal(secret, e.secret) {
+		*e = epochCode{secret: secret, digits: identity.Code(secret)}
+	}
+	return e.digits
 }

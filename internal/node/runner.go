@@ -51,6 +51,7 @@ type runner struct {
 	keys   *keys
 	ties   ties
 	news   news
+	code   epochCode
 }
 
 // unkept is an output that could not be made durable yet. Nothing else happens

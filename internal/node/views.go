@@ -124,15 +124,9 @@ func (r *runner) pageHead(head *demes.PageHead) error {
 
 // message shows one message of the chat, settled or not.
 func (r *runner) message(c *chat.Chat, id demes.EventID) (demes.MessageView, error) {
-	if v, ok := c.Find(id); ok {
-		return v, nil
+	v, known, err := r.lookUp(c, id)
+	if err == nil && !known {
+		err = demes.Problem(demes.CodeInternal, "The message is not here any more", "Look at the chat again.")
 	}
-	entry, ok, err := r.node.store.Event(r.id, id)
-	if err != nil {
-		return demes.MessageView{}, err
-	}
-	if !ok {
-		return demes.MessageView{}, demes.Problem(demes.CodeInternal, "The message is not here any more", "Look at the chat again.")
-	}
-	return c.Message(entry), nil
+	return v, err
 }
