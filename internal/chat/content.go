@@ -27,7 +27,9 @@ type reading struct {
 	again bool   // there are new keys: look again
 	lacks span   // settled events whose keys this device never had
 
-	asked   map[demes.DeviceID]bool // who was asked for the first part of lacks
+	lack    map[demes.DeviceID]bool // who cannot show the first event of lacks either
+	turn    int                     // whose turn it is to be asked
+	asked   demes.DeviceID          // whose answer is waited for
 	askedAt int64                   // Mono ms
 	total   uint64                  // length of lacks when it began, for progress
 
@@ -45,6 +47,18 @@ func (s *span) add(index uint64) {
 		s.from = index
 	}
 	s.from, s.to = min(s.from, index), max(s.to, index)
+}
+
+// unsettle forgets what is above an index: it is looked at again when it settles.
+func (r *reading) unsettle(c *Chat, to uint64) {
+	if r.from > to {
+		r.from = 0
+		c.put("unread", nil)
+	}
+	if r.lacks.to = min(r.lacks.to, to); r.lacks.from > r.lacks.to {
+		r.lacks = span{}
+	}
+	c.keepLacks()
 }
 
 // read opens a sealed event, if this device has its keys, and keeps what it says

@@ -16,27 +16,31 @@ const RevealAgain = 2_000
 // commitment to the content, so nobody can make it say something else
 // (docs/protocol.md#revealing).
 
-// askContents asks a member for the first part of what lacks.
+// askContents asks one member after the other for the first part of what lacks.
 func (c *Chat) askContents() {
 	r := &c.reading
 	if r.lacks.empty() || r.askedAt != 0 && c.now.Mono-r.askedAt < RevealAgain {
 		return
 	}
-	for _, d := range c.connected() {
-		if r.asked[d] || c.peers[d].head.Index < r.lacks.from {
-			continue
-		}
-		if r.asked == nil {
-			r.asked = map[demes.DeviceID]bool{}
-		}
-		r.asked[d], r.askedAt = true, c.now.Mono
-		c.send(d, &wire.Frame{Kind: &wire.Frame_RevealAsk{RevealAsk: &wire.RevealAsk{From: r.lacks.from, To: r.lacks.to}}})
+	if len(r.lack) > 0 && len(r.lack) >= len(c.fold.Members)-1 {
+		c.skipLacks(r.lacks.from) // nobody has it
 		return
 	}
-	r.askedAt = c.now.Mono
-	if len(r.asked) > 0 && len(r.asked) >= len(c.fold.Members)-1 {
-		c.skipLacks(r.lacks.from) // nobody has it
+	if there := c.mayShow(); len(there) > 0 {
+		r.asked, r.askedAt = there[r.turn%len(there)], c.now.Mono
+		r.turn++
+		c.send(r.asked, &wire.Frame{Kind: &wire.Frame_RevealAsk{RevealAsk: &wire.RevealAsk{From: r.lacks.from, To: r.lacks.to}}})
 	}
+}
+
+// mayShow lists who is there and may have what lacks.
+func (c *Chat) mayShow() (out []demes.DeviceID) {
+	for _, d := range c.connected() {
+		if !c.reading.lack[d] && c.peers[d].head.Index >= c.reading.lacks.from {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // stepRevealAsk shows a member what was said while it was one, or all of it where
@@ -52,10 +56,10 @@ func (c *Chat) stepRevealAsk(from demes.DeviceID, m *wire.RevealAsk) error {
 	if err != nil {
 		return fmt.Errorf("reveal: %w", err)
 	}
-	if len(entries) == 0 || entries[0].Index > first {
-		return nil // this device came later: somebody else has it
+	answer.To = m.GetFrom() // this device may have come later: somebody else has it
+	if len(entries) > 0 {
+		answer.To = max(min(m.GetTo(), entries[len(entries)-1].Index), m.GetFrom())
 	}
-	answer.To = min(m.GetTo(), entries[len(entries)-1].Index)
 	for _, entry := range entries {
 		if e := entry.Event; e != nil && entry.Index <= m.GetTo() && len(e.Plain) > 1 {
 			answer.Contents = append(answer.Contents, &wire.Content{Device: e.ID.Device[:], Seq: e.ID.Seq, Plain: e.Plain})
@@ -84,7 +88,7 @@ func (c *Chat) shownFrom(d demes.DeviceID) uint64 {
 // stepRevealed takes contents that were asked for.
 func (c *Chat) stepRevealed(from demes.DeviceID, m *wire.Revealed) error {
 	r := &c.reading
-	if !r.asked[from] || r.lacks.empty() || m.GetFrom() > r.lacks.from || m.GetTo() < r.lacks.from || c.log.durable < m.GetTo() {
+	if r.asked != from || r.lacks.empty() || m.GetFrom() > r.lacks.from || m.GetTo() < r.lacks.from || c.log.durable < m.GetTo() {
 		return nil
 	}
 	shown := map[demes.EventID][]byte{}
@@ -105,10 +109,11 @@ func (c *Chat) stepRevealed(from demes.DeviceID, m *wire.Revealed) error {
 		if e != nil && e.Kind.HasContent() && entry.Void == "" && e.Plain == nil {
 			plain, has := shown[e.ID]
 			if !has {
-				return c.lackOn(entry.Index, ids)
+				c.lackOn(from, entry.Index, ids)
+				return nil
 			}
 			if _, err := wire.OpenContent(e, plain); err != nil {
-				_ = c.lackOn(entry.Index, ids)
+				c.lackOn(from, entry.Index, ids)
 				return fmt.Errorf("%s shows another content of %s: %w", from.Short(), e.ID, err)
 			}
 			c.keepContent(e, plain)
@@ -122,14 +127,15 @@ func (c *Chat) stepRevealed(from demes.DeviceID, m *wire.Revealed) error {
 }
 
 // lackOn goes on with another member at an entry that this one did not show.
-func (c *Chat) lackOn(index uint64, ids []demes.EventID) error {
+func (c *Chat) lackOn(from demes.DeviceID, index uint64, ids []demes.EventID) {
 	if index > c.reading.lacks.from {
 		c.skipLacks(index - 1)
-		c.reading.asked = map[demes.DeviceID]bool{}
 	}
-	c.reading.askedAt = 0
+	if c.reading.lack == nil {
+		c.reading.lack = map[demes.DeviceID]bool{}
+	}
+	c.reading.lack[from], c.reading.askedAt = true, 0
 	c.showRead(ids)
-	return nil
 }
 
 func (c *Chat) showRead(ids []demes.EventID) {
@@ -146,6 +152,6 @@ func (c *Chat) skipLacks(through uint64) {
 	if r.lacks.from > r.lacks.to {
 		r.lacks, r.total = span{}, 0
 	}
-	r.asked, r.askedAt = nil, 0
+	r.lack, r.asked, r.askedAt = nil, demes.DeviceID{}, 0
 	c.keepLacks()
 }

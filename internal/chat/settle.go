@@ -285,6 +285,7 @@ func (c *Chat) unsettle(to uint64) error {
 	b := c.batch()
 	b.Unsettle, b.Settled = &to, nil
 	c.keys.unsettle(c, to)
+	c.reading.unsettle(c, to)
 	b.Events = append(b.Events, loose...)
 	c.log.durable, c.host.fresh = to, nil
 	c.keepFold(true)

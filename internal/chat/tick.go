@@ -329,7 +329,7 @@ func (c *Chat) keyDeadlines(add func(int64)) {
 	if c.keys.group == nil && c.trouble == nil && len(c.connected()) > 0 {
 		add(max(c.keys.backAt, 1))
 	}
-	if !c.reading.lacks.empty() && len(c.connected()) > 0 {
+	if !c.reading.lacks.empty() && len(c.mayShow()) > 0 {
 		add(max(c.reading.askedAt+RevealAgain, 1))
 	}
 }
