@@ -42,7 +42,8 @@ export async function realNodes(binary) {
   const alicePort = await freePort()
   const start = async (name, port, ...more) => {
     const args = ['run', '--profile', name, '--data', join(folder, name), '--name', name, '--port', String(port), '--no-browser', ...more]
-    const child = spawn(binary, args, { stdio: ['ignore', 'pipe', process.env.DEMES_LOGS ? 'inherit' : 'ignore'] })
+    const env = { ...process.env, DEMES_KEYCHAIN: 'off' } // a test leaves nothing in anybody's keychain
+    const child = spawn(binary, args, { env, stdio: ['ignore', 'pipe', process.env.DEMES_LOGS ? 'inherit' : 'ignore'] })
     children.set(name, child)
     ports.set(name, port)
     ;[urls[name]] = await addresses(child, 1, name)

@@ -161,6 +161,17 @@ export class FakeNode {
     return { messages: page.map((sent) => this.#world.message(room, sent, this.#device)), head }
   }
 
+  #account(): unknown {
+    const { account, device } = this.#world.node(this.#device)
+    return { account, device, device_number: 1_700_000_000, has_words: true, words_saved: true }
+  }
+
+  #safety(account: string): unknown {
+    const digits = '39875 10583 02493 14537 37883 46649 40553 99420 31079 83736 43567 91903'
+    const verified = this.#world.verified.has(account)
+    return { account, name: account, digits, qr_svg: qrSvg(digits), verified, changed: false }
+  }
+
   #join(body: Body): [number, unknown] {
     const address = String(body['address'] ?? '')
     if (address !== '') return [202, { join: this.#world.knock(this.#device, address) }]
@@ -178,6 +189,16 @@ export class FakeNode {
     ['PATCH', /^\/node$/, (_, body) => {
       this.#world.rename(this.#device, String(body['name']))
       return [200, this.#world.node(this.#device)]
+    }],
+    ['GET', /^\/lock$/, () => [200, { locked: false, has_passphrase: false, key: 'key-file' }]],
+    ['GET', /^\/account$/, () => [200, this.#account()]],
+    ['PATCH', /^\/account$/, () => [200, this.#account()]],
+    ['POST', /^\/account\/words$/, () => [200, { words: [...Array<string>(23).fill('abandon'), 'art'] }]],
+    ['GET', /^\/chats\/([^/]+)\/safety\/([^/]+)$/, ([, account]) => [200, this.#safety(account ?? '')]],
+    ['PUT', /^\/chats\/([^/]+)\/safety\/([^/]+)$/, ([, account], body) => {
+      if (body['verified'] === true) this.#world.verified.add(account ?? '')
+      else this.#world.verified.delete(account ?? '')
+      return [200, this.#safety(account ?? '')]
     }],
     ['GET', /^\/chats$/, () => {
       const mine = this.#world.rooms.filter((room) => room.members.includes(this.#device) || room.left.has(this.#device))

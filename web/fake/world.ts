@@ -28,6 +28,8 @@ export class World {
   rooms: Room[] = []
   joins = new Map<string, Join & { device: string }>()
   listeners = new Set<Listener>()
+  /** Accounts whose safety number somebody compared; one list for all nodes is enough here. */
+  readonly verified = new Set<string>()
   #count = 0
 
   person(name: string, at: [number, number]): Person {
@@ -96,7 +98,8 @@ export class World {
       members: room.members.map((device) => this.member(room, device, me)),
       succession: ranked,
       latency: { devices: room.members, rtt_ms: room.members.map((a) => room.members.map((b) => (a === b ? 0 : this.rtt(a, b)))) },
-      epoch: 0, final: room.position * 2, me, founder: room.founder, knocks: room.founder === me ? room.knocks : [],
+      epoch: 0, suite: 'X25519 and Ed25519', post_quantum: false, keys: { state: 'good' },
+      settings: { admins_invite: false, disappear_after_s: 0 }, final: room.position * 2, me, founder: room.founder, knocks: room.founder === me ? room.knocks : [],
       ...(provisional ? { waiting_for: missing, waiting_text: `${needed} of ${missing.join(', ')}` } : {}),
     }
   }
@@ -106,7 +109,7 @@ export class World {
     const held = room.sent.filter((sent) => sent.position !== null && sent.holders.has(device)).length
     return {
       device, account, name, online, role: device === room.founder ? 'founder' : 'member', council: room.council.includes(device), elector: true,
-      held, read: held, rtt_ms: device === me ? 0 : this.rtt(me, device),
+      held, read: held, rtt_ms: device === me ? 0 : this.rtt(me, device), verified: this.verified.has(account),
     }
   }
 

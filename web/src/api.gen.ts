@@ -4,6 +4,58 @@
  */
 
 export interface paths {
+    "/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The account of this device */
+        get: operations["get-account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Note that the 24 words are written down */
+        patch: operations["note-words"];
+        trace?: never;
+    };
+    "/account/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A file of the account, sealed under a passphrase of its own */
+        post: operations["export-account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/words": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The account's 24 words; they need the passphrase again where one is set */
+        post: operations["show-words"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/chats": {
         parameters: {
             query?: never;
@@ -36,7 +88,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change a chat's title and rules: by the founder or an admin */
+        patch: operations["change-chat"];
         trace?: never;
     };
     "/chats/{chat}/handover": {
@@ -107,6 +160,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/chats/{chat}/members/{account}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Say what an account may do: by the founder */
+        put: operations["set-role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/chats/{chat}/members/{device}": {
         parameters: {
             query?: never;
@@ -142,6 +212,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/chats/{chat}/messages/{device}/{seq}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a message everywhere: by its author, the founder or an admin */
+        delete: operations["delete-message"];
+        options?: never;
+        head?: never;
+        /** Give a message of yours another text */
+        patch: operations["edit-message"];
+        trace?: never;
+    };
+    "/chats/{chat}/messages/{device}/{seq}/reactions/{emoji}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Put an emoji to a message */
+        put: operations["react"];
+        post?: never;
+        /** Take an emoji back */
+        delete: operations["unreact"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/chats/{chat}/read": {
         parameters: {
             query?: never;
@@ -153,6 +259,24 @@ export interface paths {
         put?: never;
         /** Tell the others up to where the user has read */
         post: operations["mark-read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chats/{chat}/safety/{account}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The safety number of this account and a member's */
+        get: operations["get-safety"];
+        /** Keep that the safety numbers were compared, or are not any more */
+        put: operations["set-verified"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -282,6 +406,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the profile is protected; also while it is locked */
+        get: operations["get-lock"];
+        /** Set, change or remove the passphrase */
+        put: operations["set-passphrase"];
+        /** Stop the node and lock its profile, which needs a passphrase for that */
+        post: operations["lock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/node": {
         parameters: {
             query?: never;
@@ -334,18 +477,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open a locked profile and start its node */
+        post: operations["unlock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Account: {
+            account: string;
+            device: string;
+            /** Format: int64 */
+            device_number: number;
+            has_words: boolean;
+            words_saved: boolean;
+        };
         Attempt: {
             address: string;
             result: string;
+        };
+        ChangeInputBody: {
+            /** @description What is left out stays as it is. */
+            settings?: components["schemas"]["RulesInput"];
+            /** @description One line, at most 100 characters. */
+            title?: string;
         };
         Chat: {
             catching_up?: components["schemas"]["Progress"];
             /** Format: int64 */
             epoch: number;
+            epoch_code?: string;
             /** Format: int64 */
             final: number;
             founder: string;
@@ -354,6 +529,7 @@ export interface components {
             head: components["schemas"]["Head"];
             host: components["schemas"]["Peer"] | null;
             id: string;
+            keys: components["schemas"]["Keys"];
             knocks?: components["schemas"]["Knock"][];
             latency: components["schemas"]["Latency"];
             me: string;
@@ -365,8 +541,11 @@ export interface components {
             phase: "lobby" | "live" | "left" | "removed";
             /** Format: int64 */
             position: number;
+            post_quantum: boolean;
             problem?: components["schemas"]["ProblemNote"];
+            settings: components["schemas"]["Settings"];
             succession: components["schemas"]["Rank"][];
+            suite: string;
             /** Format: int64 */
             term: number;
             title: string;
@@ -395,6 +574,22 @@ export interface components {
             addresses: string[];
             device: string;
             peer_id: string;
+        };
+        EditInputBody: {
+            /** @description The new text. At most 16 KiB of UTF-8. */
+            text: string;
+        };
+        ExportInputBody: {
+            /** @description The passphrase of the profile, where one is set. */
+            current?: string;
+            /** @description The passphrase that opens the file, of at least 8 characters. */
+            passphrase: string;
+        };
+        ExportOutput: {
+            /** @description Its content, in base64. */
+            file: string;
+            /** @description What to call the file. */
+            name: string;
         };
         FaultInput: {
             cut?: boolean;
@@ -488,6 +683,12 @@ export interface components {
         JoinOutput: {
             join: string;
         };
+        Keys: {
+            missing?: components["schemas"]["Progress"];
+            /** @enum {string} */
+            state: "good" | "waiting" | "lost";
+            waits_for?: string;
+        };
         Knock: {
             address: string;
             code: string;
@@ -526,6 +727,11 @@ export interface components {
         };
         /** @description One event of the live stream; type tells which. */
         LiveEvent: components["schemas"]["MessageEvent"] | components["schemas"]["ChatEvent"] | components["schemas"]["KnockEvent"] | components["schemas"]["JoinEvent"] | components["schemas"]["TypingEvent"] | components["schemas"]["StreamEvent"];
+        Lock: {
+            has_passphrase: boolean;
+            key: string;
+            locked: boolean;
+        };
         Member: {
             account: string;
             council: boolean;
@@ -542,10 +748,16 @@ export interface components {
             role: "founder" | "admin" | "member";
             /** Format: double */
             rtt_ms: number | null;
+            verified: boolean;
         };
         Message: {
             author: components["schemas"]["Peer"];
             chat: string;
+            deleted?: boolean;
+            /** Format: date-time */
+            edited_at?: string;
+            /** Format: date-time */
+            expires_at?: string;
             /** Format: int64 */
             held_by: number;
             id: string;
@@ -554,6 +766,7 @@ export interface components {
             /** Format: int64 */
             position: number | null;
             problem?: components["schemas"]["ProblemNote"];
+            reactions?: components["schemas"]["Reaction"][];
             reply_to?: string;
             /** Format: date-time */
             sent_at: string;
@@ -585,6 +798,9 @@ export interface components {
             peer_id: string;
             version: string;
         };
+        NoteWordsInputBody: {
+            words_saved: boolean;
+        };
         Page: {
             head: components["schemas"]["PageHead"];
             messages: components["schemas"]["Message"][];
@@ -595,6 +811,12 @@ export interface components {
             hash: string;
             /** Format: int64 */
             position: number;
+        };
+        PassphraseInputBody: {
+            /** @description The new one, of at least 8 characters; nothing removes it. */
+            new?: string;
+            /** @description The passphrase that is set now; nothing when there is none. */
+            old?: string;
         };
         Peer: {
             device: string;
@@ -631,6 +853,11 @@ export interface components {
             /** Format: double */
             score_ms: number | null;
         };
+        Reaction: {
+            by: components["schemas"]["Peer"][];
+            emoji: string;
+            mine: boolean;
+        };
         ReadInputBody: {
             /**
              * Format: int64
@@ -641,6 +868,27 @@ export interface components {
         RenameInputBody: {
             /** @description One line, at most 64 characters. */
             name: string;
+        };
+        RoleInputBody: {
+            /** @enum {string} */
+            role: "admin" | "member";
+        };
+        RulesInput: {
+            /** @description Only the founder and admins make invites. */
+            admins_invite?: boolean;
+            /**
+             * Format: int64
+             * @description Seconds after which messages are deleted that are sent from now on; 0 keeps them.
+             */
+            disappear_after_s?: number;
+        };
+        Safety: {
+            account: string;
+            changed: boolean;
+            digits: string;
+            name: string;
+            qr_svg: string;
+            verified: boolean;
         };
         SendInputBody: {
             /** @description The id of the message that this one answers. */
@@ -654,6 +902,11 @@ export interface components {
         };
         SessionOutput: {
             token: string;
+        };
+        Settings: {
+            admins_invite: boolean;
+            /** Format: int64 */
+            disappear_after_s: number;
         };
         StreamEvent: {
             /** @description Names one start of the node; sequence numbers mean nothing in another. */
@@ -679,6 +932,20 @@ export interface components {
             /** @enum {string} */
             type: "typing";
         };
+        UnlockInputBody: {
+            passphrase: string;
+        };
+        VerifiedInputBody: {
+            /** @description The user has compared the digits, and they are the same on both sides. */
+            verified: boolean;
+        };
+        WordsInputBody: {
+            /** @description That of the profile, where one is set. */
+            passphrase?: string;
+        };
+        WordsOutput: {
+            words: string[];
+        };
     };
     responses: never;
     parameters: never;
@@ -688,6 +955,134 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "get-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "note-words": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteWordsInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportOutput"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "show-words": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WordsInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WordsOutput"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-chats": {
         parameters: {
             query?: never;
@@ -770,6 +1165,40 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Chat"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeInputBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -918,6 +1347,42 @@ export interface operations {
             };
         };
     };
+    "set-role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+                /** @description The account's id. */
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleInputBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "remove-member": {
         parameters: {
             query?: never;
@@ -1028,6 +1493,150 @@ export interface operations {
             };
         };
     };
+    "delete-message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+                /** @description The device of the message's author: the first part of its id. */
+                device: string;
+                /** @description The second part of the message's id. */
+                seq: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "edit-message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+                /** @description The device of the message's author: the first part of its id. */
+                device: string;
+                /** @description The second part of the message's id. */
+                seq: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditInputBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    react: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+                /** @description The device of the message's author: the first part of its id. */
+                device: string;
+                /** @description The second part of the message's id. */
+                seq: string;
+                /** @description One emoji, percent-encoded. */
+                emoji: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unreact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+                /** @description The device of the message's author: the first part of its id. */
+                device: string;
+                /** @description The second part of the message's id. */
+                seq: string;
+                /** @description One emoji, percent-encoded. */
+                emoji: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "mark-read": {
         parameters: {
             query?: never;
@@ -1050,6 +1659,78 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-safety": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+                /** @description The account's id. */
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Safety"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-verified": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The chat's id. */
+                chat: string;
+                /** @description The account's id. */
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifiedInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Safety"];
+                };
             };
             /** @description Error */
             default: {
@@ -1311,6 +1992,97 @@ export interface operations {
             };
         };
     };
+    "get-lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lock"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-passphrase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PassphraseInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lock"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    lock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lock"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "describe-node": {
         parameters: {
             query?: never;
@@ -1421,6 +2193,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnlockInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lock"];
+                };
             };
             /** @description Error */
             default: {

@@ -1,12 +1,14 @@
 /** The one file that talks to the node. It knows paths and errors, and nothing of the interface. */
 import type {
-  Chat, Invite, Join, JoinTarget, LiveEvent, Message, MessagePage, Node, Problem,
+  Account, Chat, Invite, Join, JoinTarget, LiveEvent, Lock, Message, MessagePage, Node, Problem, Safety,
 } from './types'
 
 const BASE = '/api/v1'
 
 /** How long a request may take before the page says that the node does not answer. */
 const REQUEST_TIMEOUT_MS = 15_000
+/** A passphrase takes longer: the node makes attempts slow, and opens every chat when it is the right one. */
+const UNLOCK_TIMEOUT_MS = 45_000
 
 /** An answer that is not a success, as RFC 9457 tells it. `unreachable` means that there was no answer. */
 export class ApiError extends Error {
@@ -48,6 +50,7 @@ interface Call {
   method?: string
   body?: unknown
   headers?: Record<string, string>
+  timeoutMs?: number
 }
 
 /** Exchanges the single-use code of the opened address for a token. */
@@ -66,7 +69,7 @@ async function send<T>(url: string, token: string | undefined, call: Call): Prom
       method: call.method ?? 'GET',
       headers,
       body: call.body === undefined ? undefined : JSON.stringify(call.body),
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      signal: AbortSignal.timeout(call.timeoutMs ?? REQUEST_TIMEOUT_MS),
       credentials: 'omit',
       cache: 'no-store',
     })
@@ -107,6 +110,25 @@ export class Api {
   #post<T>(path: string, body: unknown = {}, headers?: Record<string, string>): Promise<T> {
     return this.#call<T>(path, { method: 'POST', body, headers })
   }
+
+  #slow<T>(method: string, path: string, body: unknown = {}): Promise<T> {
+    return this.#call<T>(path, { method, body, timeoutMs: UNLOCK_TIMEOUT_MS })
+  }
+
+  lock = () => this.#call<Lock>('/lock')
+  lockNow = () => this.#slow<Lock>('POST', '/lock')
+  unlock = (passphrase: string) => this.#slow<Lock>('POST', '/unlock', { passphrase })
+  /** Without an old one it is set, without a new one removed. */
+  setPassphrase = (change: { old?: string; new?: string }) => this.#slow<Lock>('PUT', '/lock', change)
+  account = () => this.#call<Account>('/account')
+  noteWords = (saved: boolean) => this.#call<Account>('/account', { method: 'PATCH', body: { words_saved: saved } })
+  words = async (passphrase?: string) =>
+    (await this.#slow<{ words: string[] | null }>('POST', '/account/words', { passphrase })).words ?? []
+  exportAccount = (passphrase: string, current?: string) =>
+    this.#slow<{ name: string; file: string }>('POST', '/account/export', { passphrase, current })
+  safety = (chat: string, account: string) => this.#call<Safety>(`/chats/${part(chat)}/safety/${part(account)}`)
+  setVerified = (chat: string, account: string, verified: boolean) =>
+    this.#call<Safety>(`/chats/${part(chat)}/safety/${part(account)}`, { method: 'PUT', body: { verified } })
 
   node = () => this.#call<Node>('/node')
   rename = (name: string) => this.#call<Node>('/node', { method: 'PATCH', body: { name } })

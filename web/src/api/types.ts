@@ -7,6 +7,9 @@ import type { components } from '../api.gen'
 
 type Schemas = components['schemas']
 
+export type Account = Schemas['Account']
+export type Lock = Schemas['Lock']
+export type Safety = Schemas['Safety']
 export type Device = Schemas['Peer']
 export type Node = Schemas['Node']
 export type Chat = Schemas['Chat']

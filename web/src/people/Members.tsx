@@ -1,8 +1,10 @@
+import { useState } from 'react'
 import type { Chat, Member } from '../api/types'
 import { delay } from '../text/time'
 import { Avatar } from '../ui/Avatar'
 import { Name } from '../ui/Name'
 import { ranks } from './radial'
+import { Safety } from './Safety'
 
 /** What members hold is told now and then: who is only a few messages behind is not behind. */
 const BEHIND_LIMIT = 20
@@ -30,7 +32,16 @@ function presence(member: Member, you: boolean): string {
   return member.rtt_ms === null ? 'here' : `here · ${delay(member.rtt_ms)}`
 }
 
-function OneMember({ member, chat, name, me }: { member: Member; chat: Chat; name: string; me: string }) {
+interface OneMemberProps {
+  member: Member
+  chat: Chat
+  name: string
+  me: string
+  /** Compares safety numbers; null for one's own devices. */
+  onSafety: (() => void) | null
+}
+
+function OneMember({ member, chat, name, me, onSafety }: OneMemberProps) {
   const you = member.device === me
   const behind = chat.position - member.held
   return (
@@ -43,6 +54,15 @@ function OneMember({ member, chat, name, me }: { member: Member; chat: Chat; nam
         <span className="hint">
           {presence(member, you)}
           {behind > BEHIND_LIMIT && chat.phase === 'live' && ` · ${behind} behind`}
+          {onSafety !== null && (
+            <>
+              {' · '}
+              <button type="button" className="member-safety" onClick={onSafety}>
+                {member.verified ? 'verified' : 'verify'}
+                <span className="unseen">, safety number with {name}</span>
+              </button>
+            </>
+          )}
         </span>
       </span>
       <span className="tags">
@@ -55,15 +75,28 @@ function OneMember({ member, chat, name, me }: { member: Member; chat: Chat; nam
 }
 
 export function Members({ chat, names, me }: MembersProps) {
+  const [comparing, setComparing] = useState<string | null>(null)
+  const mine = chat.members.find((member) => member.device === me)?.account
+  const other = chat.members.find((member) => member.device === comparing)
   const here = chat.members.filter((member) => member.online).length
   return (
     <section className="panel-part" aria-labelledby="members">
       <h2 id="members">Members <span className="hint">{here} of {chat.members.length} here</span></h2>
       <ul className="members">
         {sorted(chat).map((member) => (
-          <OneMember key={member.device} member={member} chat={chat} name={names.get(member.device) ?? ''} me={me} />
+          <OneMember
+            key={member.device}
+            member={member}
+            chat={chat}
+            name={names.get(member.device) ?? ''}
+            me={me}
+            onSafety={member.account === mine ? null : () => setComparing(member.device)}
+          />
         ))}
       </ul>
+      {other !== undefined && (
+        <Safety chat={chat.id} account={other.account} name={names.get(other.device) ?? ''} onClose={() => setComparing(null)} />
+      )}
     </section>
   )
 }

@@ -9,6 +9,7 @@ import { ChatList } from './ChatList'
 import { ConnectionPill } from './ConnectionPill'
 import { useStore } from './context'
 import { Locked } from './Locked'
+import { PassphraseScreen } from './PassphraseScreen'
 import { ShortcutSheet } from './ShortcutSheet'
 import { Switcher } from './Switcher'
 import { Toasts } from './Toasts'
@@ -81,6 +82,7 @@ export function App() {
   const screens: Record<typeof gate.kind, () => ReactNode> = {
     opening: () => <Opening />,
     locked: () => <Locked problem={gate.kind === 'locked' ? gate.problem : null} />,
+    passphrase: () => <PassphraseScreen />,
     ready: () => <Ready />,
   }
   return (

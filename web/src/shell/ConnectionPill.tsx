@@ -10,7 +10,7 @@ const STALE_MS = 5_000
 /** Says that the node does not answer; nothing that is typed meanwhile is lost. */
 export function ConnectionPill() {
   const session = useSession()
-  const lostAt = useStore((state) => (state.gate.kind === 'locked' ? null : state.lostAt))
+  const lostAt = useStore((state) => (state.gate.kind === 'locked' || state.gate.kind === 'passphrase' ? null : state.lostAt))
   const [shown, setShown] = useState(false)
   useEffect(() => {
     const root = document.documentElement

@@ -1,4 +1,7 @@
 import { type FormEvent, useState } from 'react'
+import { AccountDialog } from '../account/AccountDialog'
+import { useAccount } from '../account/useAccount'
+import { WordsHint } from '../account/WordsHint'
 import { keptTheme, type Theme } from '../state/kept'
 import { harmlessName } from '../text/harmless'
 import { Avatar } from '../ui/Avatar'
@@ -34,7 +37,11 @@ function RenameForm({ name, onDone }: { name: string; onDone: () => void }) {
 
 /** Who this node is, and what belongs to the page as a whole. */
 export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
+  const session = useSession()
   const node = useStore((state) => state.node)
+  const known = useAccount()
+  const [account, setAccount] = useState(false)
+  const [later, setLater] = useState(false)
   const [renaming, setRenaming] = useState(false)
   const [theme, setTheme] = useState<Theme>(keptTheme.get())
   if (node === null) return null
@@ -44,6 +51,9 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
   }
   return (
     <footer className="me">
+      {known !== null && known.account.has_words && !known.account.words_saved && !later && (
+        <WordsHint onOpen={() => setAccount(true)} onLater={() => setLater(true)} />
+      )}
       <Menu
         side="top"
         align="start"
@@ -60,6 +70,8 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
         }
       >
         <MenuItem icon="pen" onClick={() => setRenaming(true)}>Change your name</MenuItem>
+        {known !== null && <MenuItem icon="people" onClick={() => setAccount(true)}>Your account</MenuItem>}
+        {known?.lock.has_passphrase === true && <MenuItem icon="lock" onClick={() => void session.lock()}>Lock now</MenuItem>}
         <MenuItem icon="keyboard" keys="Ctrl /" onClick={() => onSheet('shortcuts')}>Keyboard shortcuts</MenuItem>
         <MenuLine />
         <MenuChoice label="Look" value={theme} options={THEMES} onChange={choose} />
@@ -72,6 +84,7 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
       >
         <RenameForm name={node.name} onDone={() => setRenaming(false)} />
       </Dialog>
+      {known !== null && <AccountDialog known={known} open={account} onClose={() => setAccount(false)} />}
     </footer>
   )
 }

@@ -10,6 +10,8 @@ interface ConnectionListener {
   /** The socket is open; the connection counts as open when this is done. */
   opened(): Promise<void>
   event(event: LiveEvent): void
+  /** The node wants its passphrase first; it may be given elsewhere, so that trying goes on. */
+  passphrase(): void
   /** The node refuses the token: trying again is of no use. */
   locked(problem: Problem): void
 }
@@ -63,6 +65,7 @@ export class Connection {
     this.#store.dispatch({ type: 'connection', to: 'lost', at: Date.now() })
     const problem = await this.#api.node().then(() => null, problemOf)
     if (this.#ended) return
+    if (problem?.status === 423) this.#listener.passphrase()
     if (problem?.status === 401 || problem?.status === 403) {
       this.close()
       return this.#listener.locked(problem)

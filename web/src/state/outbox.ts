@@ -6,7 +6,7 @@ import type { Store } from './store'
 const AGAIN_MS = 2_000
 
 /** These pass by themselves: the message waits and is sent again under its key. */
-const FOR_NOW = new Set(['unreachable', 'storage-full'])
+const FOR_NOW = new Set(['unreachable', 'storage-full', 'locked'])
 
 export class Outbox {
   readonly #store: Store

@@ -36,3 +36,12 @@ it('keeps the queues of two devices apart, and forgives nonsense', () => {
   for (const kept of Object.keys(sessionStorage)) sessionStorage.setItem(kept, '[1, {"key": 2}, null')
   expect(keys(page())).toEqual([])
 })
+
+it('keeps what waits over a lock of the node', () => {
+  const store = page()
+  store.dispatch({ type: 'queued', chat: 'c1', item: item('a') })
+  store.dispatch({ type: 'passphrase' })
+  expect(store.get().rooms).toEqual({})
+  store.dispatch({ type: 'opened', node, chats: [chat()], asOf: 0, read: {}, at: 0 })
+  expect(keys(store)).toEqual(['a'])
+})

@@ -7,7 +7,7 @@ export function keepQueues(store: Store): () => void {
   const seen = new Map<string, readonly Queued[]>()
   return store.subscribe(() => {
     const { node, rooms } = store.get()
-    if (node === null) return
+    if (node === null) return seen.clear() // a locked page has forgotten its rooms; what is kept stays
     for (const [chat, room] of Object.entries(rooms)) {
       const before = seen.get(chat)
       if (before === room.outbox) continue

@@ -226,3 +226,14 @@ describe('typing', () => {
     expect(roomOf(after(chat(), typing, { type: 'clock', at: 8_000 })).typing).toEqual([])
   })
 })
+
+describe('the lock', () => {
+  it('forgets what was shown, once', () => {
+    const state = after(chat(), loaded(settled('bob', 1, 1)))
+    const locked = reduce(state, { type: 'passphrase' })
+    expect(locked.gate).toEqual({ kind: 'passphrase' })
+    expect(JSON.stringify(locked)).not.toContain('bob')
+    expect(locked.run).toBeNull()
+    expect(reduce(locked, { type: 'passphrase' })).toBe(locked)
+  })
+})

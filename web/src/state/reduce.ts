@@ -1,7 +1,7 @@
 /** `(state, action) → state`, with no clock, no network and no browser. */
 import type { LiveEvent } from '../api/types'
 import { chatOf, messagesOf, newRoom, seen, withChat, withLast, withMessages, withPage } from './room'
-import { type Action, meIn, type Queued, type Room, type State, TOAST_LIMIT, TYPING_MS, unreadOf } from './state'
+import { type Action, initialState, meIn, type Queued, type Room, type State, TOAST_LIMIT, TYPING_MS, unreadOf } from './state'
 
 function inRoom(state: State, id: string, change: (room: Room) => Room): State {
   const room = state.rooms[id]
@@ -86,6 +86,10 @@ export function reduce(state: State, action: Action): State {
       return opened(state, action)
     case 'locked':
       return { ...state, gate: { kind: 'locked', problem: action.problem } }
+    case 'passphrase':
+      // A locked page forgets what it showed. The socket begins anew afterwards.
+      if (state.gate.kind === 'passphrase') return state
+      return { ...initialState, gate: { kind: 'passphrase' }, nextToast: state.nextToast }
     case 'connection': {
       const lostAt = action.to === 'open' ? null : (state.lostAt ?? action.at)
       return { ...state, connection: action.to, lostAt }

@@ -54,6 +54,7 @@ export class Session {
       this.#connection = new Connection(this.store, this.#api, {
         opened: () => this.#opened(),
         event: (event) => this.#event(event),
+        passphrase: () => this.store.dispatch({ type: 'passphrase' }),
         locked: (problem) => this.#locked(problem),
       })
     } catch (error) {
@@ -72,6 +73,22 @@ export class Session {
   #locked(problem: Problem): void {
     keptToken.set(null)
     this.store.dispatch({ type: 'locked', problem })
+  }
+
+  /** Opens a node that is locked; what went wrong otherwise. */
+  async unlock(passphrase: string): Promise<Problem | null> {
+    try {
+      await this.api.unlock(passphrase)
+    } catch (error) {
+      return problemOf(error)
+    }
+    this.retryNow()
+    return null
+  }
+
+  /** Locks the node: its socket closes, and this page forgets what it showed. */
+  lock(): Promise<boolean> {
+    return this.attempt(this.api.lockNow())
   }
 
   retryNow(): void {

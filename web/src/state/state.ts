@@ -84,7 +84,12 @@ export interface Toast {
 }
 
 export type Connection = 'connecting' | 'open' | 'lost'
-export type Gate = { kind: 'opening' } | { kind: 'locked'; problem: Problem | null } | { kind: 'ready' }
+/** What stands between the user and the chats: a missing token is `locked`, a missing passphrase `passphrase`. */
+export type Gate =
+  | { kind: 'opening' }
+  | { kind: 'locked'; problem: Problem | null }
+  | { kind: 'passphrase' }
+  | { kind: 'ready' }
 
 export interface State {
   gate: Gate
@@ -119,6 +124,7 @@ export type PageWhere = 'latest' | 'older' | 'newer'
 export type Action =
   | { type: 'opened'; node: Node; chats: Chat[]; asOf: number; read: Record<string, number>; at: number }
   | { type: 'locked'; problem: Problem | null }
+  | { type: 'passphrase' }
   | { type: 'connection'; to: Connection; at: number }
   | { type: 'node'; node: Node }
   | { type: 'live'; event: LiveEvent; at: number }

@@ -10,7 +10,7 @@ export const node: Node = {
 export function member(name: string, more: Partial<Member> = {}): Member {
   return {
     device: `dev-${name}`, account: `acc-${name}`, name, online: true, role: 'member', council: true, elector: true,
-    held: 0, read: 0, rtt_ms: 10, ...more,
+    held: 0, read: 0, rtt_ms: 10, verified: false, ...more,
   }
 }
 
@@ -21,7 +21,8 @@ export function chat(more: Partial<Chat> = {}): Chat {
     position: 0, head: { generation: 1, index: 0, hash: '' }, final: 0, members,
     succession: members.map((each) => ({ device: each.device, name: each.name, score_ms: 10 })),
     latency: { devices: members.map((each) => each.device), rtt_ms: members.map(() => members.map(() => 10)) },
-    epoch: 0, me: 'dev-alice', founder: 'dev-alice', ...more,
+    epoch: 0, suite: 's', post_quantum: false, keys: { state: 'good' }, settings: { admins_invite: false, disappear_after_s: 0 },
+    me: 'dev-alice', founder: 'dev-alice', ...more,
   }
 }
 
