@@ -15,9 +15,10 @@ import (
 func (p *program) clientCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.statusCommand(), p.chatsCommand(), p.membersCommand(), p.pingCommand(),
-		p.sendCommand(), p.tailCommand(),
+		p.sendCommand(), p.tailCommand(), p.editCommand(), p.deleteCommand(), p.reactCommand(),
 		p.newCommand(), p.inviteCommand(), p.joinCommand(), p.knocksCommand(), p.startCommand(),
 		p.handoverCommand(), p.renameCommand(), p.leaveCommand(), p.stopCommand(),
+		p.retitleCommand(), p.settingsCommand(), p.roleCommand(),
 		p.unlockCommand(), p.lockCommand(), p.passphraseCommand(), p.accountCommand(), p.wordsCommand(), p.exportCommand(),
 		p.safetyCommand(), p.verifyCommand(),
 	}

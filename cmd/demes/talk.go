@@ -97,7 +97,7 @@ each further line is one live event of any chat, as the API tells it.`,
 			if err != nil {
 				return err
 			}
-			t := tail{program: p, client: c, chat: chat.ID, lines: lines, shown: map[string]bool{}}
+			t := tail{program: p, client: c, chat: chat.ID, lines: lines, shown: map[string]string{}}
 			if once {
 				return t.begin(cmd.Context())
 			}
@@ -110,13 +110,14 @@ each further line is one live event of any chat, as the API tells it.`,
 	return command
 }
 
-// tail prints the messages of a chat as they come, each once.
+// tail prints the messages of a chat as they come, each once, and again when what
+// it says has changed.
 type tail struct {
 	*program
 	client *client
 	chat   string
 	lines  int
-	shown  map[string]bool // ids of messages that were printed; as many as this run saw
+	shown  map[string]string // what was printed of a message, by its id; as many as this run saw
 	run    string
 	seq    uint64
 	begun  bool
@@ -146,18 +147,32 @@ func (t *tail) begin(ctx context.Context) error {
 }
 
 func (t *tail) print(message demes.MessageView) {
-	if t.json || t.shown[message.ID] {
+	text := said(message)
+	if before, known := t.shown[message.ID]; t.json || known && before == text {
 		return
 	}
-	t.shown[message.ID] = true
+	t.shown[message.ID] = text
 	place := "·"
 	if message.Position != nil {
 		place = fmt.Sprint(*message.Position)
 	}
-	for _, line := range strings.Split(message.Text, "\n") {
+	for _, line := range strings.Split(text, "\n") {
 		t.printf("%6s  %s: %s\n", place, plain(message.Author.Name), plain(line))
 		place = ""
 	}
+}
+
+// said is what a message says, with what became of it.
+func said(message demes.MessageView) string {
+	switch {
+	case message.Deleted:
+		return "(deleted)"
+	case message.Problem != nil && message.Problem.Code == demes.CodeNoKeys:
+		return "(waits for its keys)"
+	case message.EditedAt != nil:
+		return message.Text + " (edited)"
+	}
+	return message.Text
 }
 
 // follow prints until the user stops it or the node is gone. A socket that ends

@@ -74,7 +74,9 @@ func (s *Server) react(on bool) func(context.Context, *ReactionPath) (*empty, er
 			return nil, err
 		}
 		if !wire.ValidEmoji(in.Emoji) {
-			return nil, badField("path.emoji", "is not one emoji")
+			p := newProblem(http.StatusBadRequest, demes.CodeBadInput, "This is no emoji to react with", "Use one emoji.")
+			p.Errors = []FieldError{{"path.emoji", "is not one emoji"}}
+			return nil, p
 		}
 		return done(s.node().React(ctx, chat, message, in.Emoji, on))
 	}

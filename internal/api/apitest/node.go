@@ -99,7 +99,7 @@ func (f *Node) FoundChat(_ context.Context, title string) (demes.ChatView, error
 	defer f.mu.Unlock()
 	id := demes.ChatID{byte(len(f.chats) + 1)}
 	chat := &room{keys: map[string]int{}, view: demes.ChatView{ID: id.String(), Title: title, Phase: demes.PhaseLobby,
-		Mode: demes.ModeSettled, Me: f.View.Device, Founder: f.View.Device, Host: f.me(),
+		Mode: demes.ModeSettled, Suite: "XWING", PostQuantum: true, Epoch: 3, EpochCode: "123456789012345678901234567890", Keys: demes.KeysView{State: demes.KeysGood}, Me: f.View.Device, Founder: f.View.Device, Host: f.me(),
 		Members: []demes.MemberView{{Device: f.View.Device, Account: f.View.Account, Name: f.View.Name, Online: true, Role: demes.RoleFounder, Council: true}},
 		Knocks:  []demes.KnockView{{Device: Other.String(), Name: "Bo", Code: "123456", Address: "10.0.0.2"}}}}
 	f.chats = append(f.chats, chat)
