@@ -116,8 +116,30 @@ func (c *Chat) amend(e *demes.Event) {
 		if held := c.tail.get(target); held != nil {
 			held.Plain = gone
 		}
+	default:
+		if c.deleted(target) { // its author had not heard of it
+			e.Plain = gone
+			c.batch().Contents = append(c.batch().Contents, Content{Event: e.ID, Plain: gone, Amends: true, Target: &target})
+		}
 	}
 	c.notice(Notice{Kind: NoticeMessage, Event: target})
+}
+
+// deleted reports whether a message was deleted, in this turn or before.
+func (c *Chat) deleted(target demes.EventID) bool {
+	for _, content := range c.batch().Contents {
+		if content.Event == target && isGone(content.Plain) {
+			return true
+		}
+	}
+	for _, about := range c.amends(target) {
+		said, err := wire.OpenContent(about.Event, about.Event.Plain)
+		_, deletes := said.GetAmend().GetKind().(*wire.Amend_Delete)
+		if err == nil && deletes && c.mayAmend(about.Event.ID.Device, target.Device, said.GetAmend()) {
+			return true
+		}
+	}
+	return false
 }
 
 // amends lists what is known to amend an event, in the order in which it counts.

@@ -131,14 +131,25 @@ func (c *Chat) readSettled(entry *SettledEntry) {
 	if !e.Kind.HasContent() || entry.Void != "" {
 		return
 	}
-	if waits, lacks := c.read(e); waits {
+	switch waits, lacks := c.read(e); {
+	case waits && c.sealedAhead(e):
+		c.keepContent(e, unreadable)
+	case waits:
 		c.waitFor(entry.Index)
 		return
-	} else if lacks {
+	case lacks:
 		c.lacking(entry.Index)
 		return
 	}
 	c.settleContent(entry)
+}
+
+// sealedAhead reports whether an event that settles now names keys that nobody can
+// have had: those of an epoch come after its commit is final, and what was sealed
+// with them stands behind that commit. Waiting for them would never end.
+func (c *Chat) sealedAhead(e *demes.Event) bool {
+	header, err := mls.Inspect(e.Payload)
+	return err != nil || header.Epoch > c.fold.Epoch
 }
 
 // settleContent follows a content that is read and settled: its time runs, and if

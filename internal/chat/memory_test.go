@@ -18,13 +18,14 @@ type memory struct {
 	outbox   map[uint64]OutboxItem
 	secrets  map[string]map[string][]byte
 	contents map[demes.EventID]Content
-	reads    int // how often the log was read
+	durably  map[demes.EventID]bool // what was said in the event has once been on the disk
+	reads    int                    // how often the log was read
 }
 
 func newMemory() *memory {
 	return &memory{
 		values: map[string][]byte{}, events: map[demes.EventID]*demes.Event{}, outbox: map[uint64]OutboxItem{},
-		secrets: map[string]map[string][]byte{}, contents: map[demes.EventID]Content{},
+		secrets: map[string]map[string][]byte{}, contents: map[demes.EventID]Content{}, durably: map[demes.EventID]bool{},
 	}
 }
 
@@ -36,6 +37,7 @@ func (m *memory) clone() *memory {
 	return &memory{
 		values: maps.Clone(m.values), raft: slices.Clone(m.raft), events: maps.Clone(m.events), settled: slices.Clone(m.settled),
 		outbox: maps.Clone(m.outbox), secrets: secrets, contents: maps.Clone(m.contents),
+		durably: maps.Clone(m.durably),
 	}
 }
 
@@ -72,6 +74,11 @@ func (m *memory) commit(b *Batch) {
 	for _, c := range b.Contents {
 		c.Plain = slices.Clone(c.Plain)
 		m.contents[c.Event] = c
+	}
+	for _, c := range b.Contents {
+		if len(m.contents[c.Event].Plain) > 1 {
+			m.durably[c.Event] = true
+		}
 	}
 	for _, id := range b.Forget {
 		delete(m.contents, id)
