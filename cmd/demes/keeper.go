@@ -31,7 +31,7 @@ type profileKeys interface {
 
 // keeper opens and locks the profile of a node that runs. It implements api.Lock.
 type keeper struct {
-	cfg   nodeConfig
+	cfg   nodeConfig // changed only by who has the turn
 	open  opener
 	ring  store.Ring // nil: no keychain
 	leave func(*opened) error
@@ -87,6 +87,7 @@ func (k *keeper) start(source store.KeySource) error {
 	if err != nil {
 		return err
 	}
+	k.cfg.openLobby = false // of the start: unlocking founds no second lobby
 	k.set(running, nil)
 	return nil
 }

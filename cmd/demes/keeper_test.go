@@ -24,12 +24,14 @@ type keptProfile struct {
 	dir     string
 	waits   []time.Duration
 	events  []string
-	failing error // what opening fails with
+	lobbies []bool // what was asked for at each opening
+	failing error  // what opening fails with
 }
 
 func newKept(t *testing.T, dir string) *keptProfile {
 	p := &keptProfile{t: t, dir: dir}
 	open := func(cfg nodeConfig) (*opened, error) {
+		p.lobbies = append(p.lobbies, cfg.openLobby)
 		if p.failing != nil {
 			return nil, p.failing
 		}
@@ -113,6 +115,22 @@ func TestLockedProfileOpensByItsPassphrase(t *testing.T) {
 	}
 	if want := []string{"open", "shut", "open"}; !slices.Equal(p.events, want) {
 		t.Errorf("events %q, want %q", p.events, want)
+	}
+}
+
+func TestUnlockingFoundsNoSecondLobby(t *testing.T) {
+	p, ctx := lockedProfile(t), t.Context()
+	p.cfg.openLobby = true
+	for range 2 {
+		if err := p.Unlock(ctx, right); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Lock(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []bool{true, false}; !slices.Equal(p.lobbies, want) {
+		t.Errorf("lobbies asked for %v, want %v", p.lobbies, want)
 	}
 }
 
