@@ -3,7 +3,6 @@ package chat
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
@@ -149,8 +148,8 @@ func (c *Chat) stepEvents(from demes.DeviceID, m *wire.Events) error {
 	authors := map[demes.DeviceID]bool{}
 	var problem error
 	ask := false
-	for _, raw := range m.GetEvents() {
-		e, err := c.openEvent(raw)
+	for _, o := range c.openEvents(m.GetEvents()) {
+		e, err := o.event, o.err
 		if err != nil {
 			return fmt.Errorf("events from %s: %w", from.Short(), err)
 		}
@@ -506,47 +505,6 @@ func (c *Chat) settleBy(from demes.DeviceID, m *wire.Settled) error {
 		return nil
 	}
 	return c.consumeAll(from, m.GetEntries()[skip:])
-}
-
-// openEntry reads one entry; an event that travels as its mark is in the tail.
-func (c *Chat) openEntry(entry *wire.SettledEntry) (Sealed, error) {
-	s := Sealed{Generation: entry.GetGeneration(), Term: entry.GetTerm(), Slot: entry.GetSlot(), LogMs: entry.GetLogMs()}
-	switch what := entry.GetWhat().(type) {
-	case *wire.SettledEntry_Record:
-		s.Record = what.Record
-	case *wire.SettledEntry_Event:
-		e, err := c.openEvent(what.Event)
-		if err != nil {
-			return s, err
-		}
-		if c.notRemembered(e) {
-			c.oldCopy(demes.DeviceID{}, e)
-		}
-		s.Event = e
-	case *wire.SettledEntry_Held:
-		mark := wire.GetMark(what.Held)
-		e := c.tail.get(demes.EventID{Device: mark.Device, Seq: mark.Seq})
-		if e == nil || e.Hash != mark.Hash {
-			return s, fmt.Errorf("event %s/%d is not held: %w", mark.Device.Short(), mark.Seq, ErrInvalid)
-		}
-		s.Event = e
-	default:
-		return s, ErrInvalid
-	}
-	return s, nil
-}
-
-// openEvent checks an event, unless the very same one is held already.
-func (c *Chat) openEvent(raw *wire.Event) (*demes.Event, error) {
-	e, err := wire.ReadEvent(raw)
-	if err != nil {
-		return nil, err
-	}
-	mine := c.tail.get(e.ID)
-	if mine != nil && mine.Hash == e.Hash && slices.Equal(mine.Signature, e.Signature) {
-		return mine, nil
-	}
-	return wire.OpenEvent(raw)
 }
 
 // name is what a device is called here.

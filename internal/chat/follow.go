@@ -178,11 +178,12 @@ func (c *Chat) arrive(w *way, milestones []milestone) error {
 
 // consumeAll consumes entries that follow the settled head.
 func (c *Chat) consumeAll(from demes.DeviceID, entries []*wire.SettledEntry) error {
-	for _, entry := range entries {
+	opened := c.openEntries(entries)
+	for i, entry := range entries {
 		if c.fold.Head.Index >= c.gens.limit() {
 			return nil
 		}
-		s, err := c.openEntry(entry)
+		s, err := c.openEntry(entry, opened[i])
 		if err != nil {
 			c.fetch(from) // it named an event that is not held here
 			return fmt.Errorf("entry %d from %s: %w", c.fold.Head.Index+1, from.Short(), err)
