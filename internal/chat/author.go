@@ -115,7 +115,7 @@ func (c *Chat) audience() bool {
 // shownHere is the After of an event signed now.
 func (c *Chat) shownHere() []demes.Mark {
 	var out []demes.Mark
-	for _, m := range c.tail.marks() {
+	for _, m := range c.tail.namable() {
 		if m.Device != c.self && len(out) < wire.MaxAfter {
 			out = append(out, m)
 		}

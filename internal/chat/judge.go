@@ -13,7 +13,7 @@ const JudgeWait = 1_000
 
 // judgement is the host's collection of what voters say of one commit.
 type judgement struct {
-	epoch   uint64
+	epoch   uint64 // of the chat when it was asked for
 	said    map[demes.DeviceID]bool
 	untilMs int64 // Mono
 }
@@ -31,12 +31,12 @@ func (c *Chat) fits(e *demes.Event) bool {
 	if wire.Unmarshal(e.Payload, commit) != nil || commit.GetEpoch() < c.fold.Epoch {
 		return true // it will be void
 	}
-	if commit.GetEpoch() > c.fold.Epoch {
-		return false // what it stands on has not settled here
-	}
 	j := c.host.judged[e.Hash]
-	if j == nil {
-		j = c.askJudges(e, commit.GetEpoch())
+	if j == nil || j.epoch != c.fold.Epoch {
+		j = c.askJudges(e)
+	}
+	if commit.GetEpoch() > c.fold.Epoch {
+		return c.now.Mono >= j.untilMs // what it stands on has not settled here; if it never does, it is void
 	}
 	good, bad, voters := 0, 0, c.seat.group.Voters()
 	for _, d := range voters {
@@ -56,13 +56,13 @@ func (c *Chat) fits(e *demes.Event) bool {
 }
 
 // askJudges shows the voters a commit: who holds it says what it finds.
-func (c *Chat) askJudges(e *demes.Event, epoch uint64) *judgement {
+func (c *Chat) askJudges(e *demes.Event) *judgement {
 	for hash, old := range c.host.judged {
 		if old.epoch != c.fold.Epoch {
 			delete(c.host.judged, hash)
 		}
 	}
-	j := &judgement{epoch: epoch, said: map[demes.DeviceID]bool{}, untilMs: c.now.Mono + JudgeWait}
+	j := &judgement{epoch: c.fold.Epoch, said: map[demes.DeviceID]bool{}, untilMs: c.now.Mono + JudgeWait}
 	c.host.judged[e.Hash] = j
 	if good, can := c.judge(e); can {
 		j.said[c.self] = good

@@ -25,16 +25,18 @@ const (
 type tail struct {
 	logs    map[demes.DeviceID][]*demes.Event // Invariant: seqs rise by one, prevs match
 	parked  map[demes.EventID]*demes.Event
-	size    int                    // bytes of logs
-	share   map[demes.DeviceID]int // bytes of each log
-	waiting int                    // bytes of parked
-	lamport uint64                 // the highest ever held
+	size    int                       // bytes of logs
+	share   map[demes.DeviceID]int    // bytes of each log
+	waiting int                       // bytes of parked
+	lamport uint64                    // the highest ever held
+	commits map[demes.DeviceID]uint64 // seq of the first commit in each log that has one
 	planted Planted
 }
 
 func newTail() *tail {
 	return &tail{
 		logs: map[demes.DeviceID][]*demes.Event{}, parked: map[demes.EventID]*demes.Event{}, share: map[demes.DeviceID]int{},
+		commits: map[demes.DeviceID]uint64{},
 	}
 }
 
@@ -74,6 +76,9 @@ func (t *tail) hold(f *Fold, e *demes.Event) holding {
 		return full
 	}
 	t.logs[e.ID.Device] = append(t.logs[e.ID.Device], e)
+	if e.Kind == demes.KindCommit && t.commits[e.ID.Device] == 0 {
+		t.commits[e.ID.Device] = e.ID.Seq
+	}
 	t.grow(e.ID.Device, e.Size())
 	t.lamport = max(t.lamport, e.Lamport)
 	t.release(e.ID)
@@ -217,6 +222,9 @@ func (t *tail) settled(e *demes.Event) (dropped []demes.EventID) {
 	if log[0].ID == e.ID && log[0].Hash == e.Hash {
 		t.grow(e.ID.Device, -log[0].Size())
 		t.set(e.ID.Device, log[1:])
+		if t.commits[e.ID.Device] == e.ID.Seq {
+			t.nextCommit(e.ID.Device)
+		}
 		return nil
 	}
 	return t.drop(e.ID.Device)
@@ -229,7 +237,19 @@ func (t *tail) drop(d demes.DeviceID) (dropped []demes.EventID) {
 		t.grow(d, -e.Size())
 	}
 	t.set(d, nil)
+	delete(t.commits, d)
 	return dropped
+}
+
+// nextCommit finds the first commit in a log when the one before it settled.
+func (t *tail) nextCommit(d demes.DeviceID) {
+	delete(t.commits, d)
+	for _, e := range t.logs[d] {
+		if e.Kind == demes.KindCommit {
+			t.commits[d] = e.ID.Seq
+			return
+		}
+	}
 }
 
 func (t *tail) set(d demes.DeviceID, log []*demes.Event) {
@@ -278,6 +298,24 @@ func (t *tail) marks() []demes.Mark {
 	for _, d := range sortedDevices(t.logs) {
 		last := t.logs[d][len(t.logs[d])-1]
 		out = append(out, demes.Mark{Device: d, Seq: last.ID.Seq, Hash: last.Hash})
+	}
+	return out
+}
+
+// namable is up to where the logs of others may stand in the After of an event:
+// before the first commit in each. The council may refuse a commit, and then what
+// names it would wait with it (docs/protocol.md#judging).
+func (t *tail) namable() []demes.Mark {
+	var out []demes.Mark
+	for _, m := range t.marks() {
+		if first := t.commits[m.Device]; first != 0 {
+			before := t.get(demes.EventID{Device: m.Device, Seq: first - 1})
+			if before == nil {
+				continue
+			}
+			m.Seq, m.Hash = before.ID.Seq, before.Hash
+		}
+		out = append(out, m)
 	}
 	return out
 }

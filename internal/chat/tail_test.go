@@ -281,3 +281,57 @@ func TestEventFramesAreCut(t *testing.T) {
 		t.Errorf("%d events were sent, want 41", n)
 	}
 }
+
+// TestNobodyNamesACommitThatMayBeRefused pins what stands in the After of others:
+// each log up to its first commit that is not settled.
+func TestNobodyNamesACommitThatMayBeRefused(t *testing.T) {
+	f, a := crowd(3)
+	tail := newTail()
+	kinds := map[*author][]demes.Kind{
+		a[0]: {demes.KindMessage, demes.KindMessage, demes.KindCommit, demes.KindMessage, demes.KindCommit, demes.KindMessage},
+		a[1]: {demes.KindCommit, demes.KindMessage},
+		a[2]: {demes.KindMessage},
+	}
+	for by, all := range kinds {
+		for i, kind := range all {
+			e := bare(by, uint64(i)+1, 1, 10)
+			e.Kind = kind
+			if got := tail.hold(f, e); got != held {
+				t.Fatalf("event %s: %d", e.ID, got)
+			}
+		}
+	}
+	check := func(when string, want ...uint64) {
+		t.Helper()
+		got := map[demes.DeviceID]demes.Mark{}
+		for _, m := range tail.namable() {
+			got[m.Device] = m
+		}
+		for i, by := range a {
+			if m := got[by.id]; m.Seq != want[i] || m.Hash != hashOf(by, want[i]) {
+				t.Errorf("%s: author %d is named up to %d, want %d", when, i, m.Seq, want[i])
+			}
+		}
+	}
+	settle := func(by *author, seq uint64) {
+		e := *tail.get(demes.EventID{Device: by.id, Seq: seq})
+		tail.settled(&e)
+		f.Members[by.id].LastSeq = seq
+	}
+	check("at first", 2, 0, 1)
+	settle(a[0], 1)
+	check("before the commit", 2, 0, 1)
+	settle(a[0], 2)
+	check("at the commit", 0, 0, 1)
+	settle(a[0], 3)
+	check("behind the commit", 4, 0, 1)
+	settle(a[1], 1)
+	check("behind the other's", 4, 2, 1)
+	settle(a[0], 4)
+	settle(a[0], 5)
+	check("behind the last", 6, 2, 1)
+	tail.drop(a[1].id)
+	if len(tail.commits) != 0 {
+		t.Errorf("%d commits are remembered of none", len(tail.commits))
+	}
+}
