@@ -45,7 +45,7 @@ export function AccountDialog({ known, open, onClose }: AccountDialogProps) {
         <dl className="account-ids">
           <dt>Account</dt>
           <dd><code>{account.account}</code></dd>
-          <dt>Device {account.device_number}</dt>
+          <dt>This device</dt>
           <dd><code>{account.device}</code></dd>
         </dl>
       </div>
