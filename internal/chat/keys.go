@@ -252,8 +252,15 @@ func (k *keys) add(e *demes.Event, index uint64, atMs int64, public *mls.Observe
 	if wire.Unmarshal(e.Payload, commit) != nil {
 		return
 	}
-	cuts := slices.ContainsFunc(commit.GetChanges(), func(ch *wire.Change) bool { return ch.GetAdd() == nil })
+	cuts := slices.ContainsFunc(commit.GetChanges(), removesSomebody)
 	k.next = append(k.next, rekey{index: index, event: e.Hash, mls: commit.GetMls(), atMs: atMs, cuts: cuts, public: public})
+}
+
+// removesSomebody reports whether a change takes a device out: also one whose place
+// another takes.
+func removesSomebody(change *wire.Change) bool {
+	body := &wire.JoinBody{}
+	return change.GetAdd() == nil || wire.Unmarshal(change.GetAdd().GetBody(), body) == nil && !wire.Device(body.GetReplaces()).IsZero()
 }
 
 // settled follows a commit that took effect in the log.

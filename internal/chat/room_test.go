@@ -19,6 +19,7 @@ type room struct {
 	guests []*guest
 	random uint64
 	suite  mls.Suite
+	tap    func(frame []byte) // sees what is sent
 }
 
 // guest is one device of a room.
@@ -188,8 +189,11 @@ func (g *guest) turn() bool {
 		if to == nil || to.chat == nil || !to.chat.isConnected(g.id) {
 			continue
 		}
-		frame := &wire.Frame{}
-		if err := wire.Unmarshal(wire.Marshal(f.Frame), frame); err != nil {
+		frame, raw := &wire.Frame{}, wire.Marshal(f.Frame)
+		if g.room.tap != nil {
+			g.room.tap(raw)
+		}
+		if err := wire.Unmarshal(raw, frame); err != nil {
 			g.room.t.Fatal(err)
 		}
 		_ = to.chat.Step(g.room.clock(), g.id, frame)
