@@ -1,6 +1,6 @@
 /** The one file that talks to the node. It knows paths and errors, and nothing of the interface. */
 import type {
-  Account, Chat, Invite, Join, JoinTarget, LiveEvent, Lock, Message, MessagePage, Node, Problem, Safety,
+  Account, Chat, ChatChange, Invite, Join, JoinTarget, LiveEvent, Lock, Message, MessagePage, Node, Problem, Safety,
 } from './types'
 
 const BASE = '/api/v1'
@@ -88,6 +88,9 @@ function base64url(text: string): string {
 
 const part = encodeURIComponent
 
+/** The id of a message has two parts, of the author's device and of its place in that device's log. */
+const messagePath = (chat: string, message: string) => `/chats/${part(chat)}/messages/${message.split('/').map(part).join('/')}`
+
 export interface PageRange {
   after?: number
   before?: number
@@ -156,6 +159,23 @@ export class Api {
       replyTo === undefined ? { text } : { text, reply_to: replyTo },
       { 'Idempotency-Key': key },
     )
+
+  edit = (chat: string, message: string, text: string) =>
+    this.#call<void>(messagePath(chat, message), { method: 'PATCH', body: { text } })
+
+  deleteMessage = (chat: string, message: string) => this.#call<void>(messagePath(chat, message), { method: 'DELETE' })
+
+  react = (chat: string, message: string, emoji: string, on: boolean) =>
+    this.#call<void>(`${messagePath(chat, message)}/reactions/${part(emoji)}`, { method: on ? 'PUT' : 'DELETE' })
+
+  changeChat = (chat: string, change: ChatChange) =>
+    this.#call<void>(`/chats/${part(chat)}`, { method: 'PATCH', body: change })
+
+  setRole = (chat: string, account: string, role: 'admin' | 'member') =>
+    this.#call<void>(`/chats/${part(chat)}/members/${part(account)}/role`, { method: 'PUT', body: { role } })
+
+  removeMember = (chat: string, device: string) =>
+    this.#call<void>(`/chats/${part(chat)}/members/${part(device)}`, { method: 'DELETE' })
 
   messages = async (chat: string, range: PageRange): Promise<MessagePage> => {
     const query = new URLSearchParams({ limit: String(range.limit) })

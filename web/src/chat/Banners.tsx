@@ -1,4 +1,5 @@
 import type { Chat } from '../api/types'
+import { keysWords, Missing } from '../details/Encryption'
 import { harmlessName } from '../text/harmless'
 import { list } from '../text/time'
 import { Icon } from '../ui/Icon'
@@ -34,6 +35,15 @@ export function Banners({ chat }: { chat: Chat }) {
         </div>
       )}
       {live && chat.mode === 'provisional' && <Provisional chat={chat} />}
+      {live && chat.keys.state === 'lost' && (
+        <div className="banner banner-warn">
+          <Icon name="lock" />
+          <div className="banner-words">
+            <p><strong>{keysWords(chat.keys)}</strong> As soon as a member helps, you can read and write again. What you write waits here.</p>
+            <Missing keys={chat.keys} />
+          </div>
+        </div>
+      )}
       {live && chat.catching_up !== undefined && (
         <div className="banner">
           <Icon name="down" />

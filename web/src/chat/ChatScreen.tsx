@@ -1,10 +1,12 @@
-import { useEffect, useState } from 'react'
+import { useCallback, useEffect, useState } from 'react'
 import type { Message } from '../api/types'
+import { DetailsDialog } from '../details/DetailsDialog'
 import { InviteDialog } from '../people/InviteDialog'
 import { Panel } from '../people/Panel'
 import { useNames, useStore } from '../shell/context'
 import { PANEL_BESIDE, useMedia } from '../shell/useMedia'
 import { keptPanel } from '../state/kept'
+import { lastOwn } from '../state/rights'
 import { meIn, type Room } from '../state/state'
 import { Dialog } from '../ui/Dialog'
 import { Banners } from './Banners'
@@ -12,6 +14,26 @@ import { ChatBar } from './ChatBar'
 import { Composer } from './Composer'
 import { MessageList } from './MessageList'
 import { Typing } from './Typing'
+
+/** The message that the composer is about, if it is about one. Its text is that of now. */
+function useAbout(room: Room, me: string) {
+  const [replyTo, setReplyTo] = useState<Message | null>(null)
+  const [edited, setEdited] = useState<string | null>(null)
+  const editing = room.messages.find((message) => message.id === edited && message.deleted !== true) ?? null
+  const edit = useCallback((message: Message) => {
+    setReplyTo(null)
+    setEdited(message.id)
+  }, [])
+  const reply = useCallback((message: Message) => {
+    setEdited(null)
+    setReplyTo(message)
+  }, [])
+  const editLast = () => {
+    const last = lastOwn(room.chat, me, room.messages)
+    if (last !== undefined) edit(last)
+  }
+  return { replyTo, editing, edit, reply, editLast, endReply: () => setReplyTo(null), endEdit: () => setEdited(null) }
+}
 
 /** The panel is a column where there is room for it, else a sheet that starts closed. */
 function usePanel() {
@@ -46,7 +68,8 @@ export function ChatScreen({ room }: { room: Room }) {
   const me = meIn(chat, node)
   const panel = usePanel()
   const [inviting, setInviting] = useState(false)
-  const [replyTo, setReplyTo] = useState<Message | null>(null)
+  const [detailed, setDetailed] = useState(false)
+  const about = useAbout(room, me)
   const live = chat.phase === 'live'
   useChatKeys({ KeyM: panel.toggle, KeyI: () => live && setInviting(true) })
   const content = <Panel chat={chat} names={names} me={me} />
@@ -60,12 +83,16 @@ export function ChatScreen({ room }: { room: Room }) {
           panelOpen={panel.open}
           onPanel={panel.toggle}
           onInvite={() => setInviting(true)}
+          onDetails={() => setDetailed(true)}
         />
         <Banners chat={chat} />
-        <MessageList room={room} names={names} me={me} onReply={setReplyTo} />
+        <MessageList room={room} names={names} me={me} onReply={about.reply} onEdit={about.edit} />
         <Typing typing={room.typing} names={names} />
         {live ? (
-          <Composer chat={chat} names={names} replyTo={replyTo} onReplyEnd={() => setReplyTo(null)} />
+          <Composer
+            chat={chat} names={names} replyTo={about.replyTo} onReplyEnd={about.endReply}
+            editing={about.editing} onEditEnd={about.endEdit} onEditLast={about.editLast}
+          />
         ) : (
           <p className="chat-over">
             {chat.phase === 'left' ? 'You left this chat. What you have read stays here.' : 'You were removed from this chat.'}
@@ -78,6 +105,7 @@ export function ChatScreen({ room }: { room: Room }) {
       {!panel.beside && (
         <Dialog open={panel.open} onClose={panel.close} title="Members and host" shape="side">{content}</Dialog>
       )}
+      <DetailsDialog chat={chat} names={names} me={me} open={detailed} onClose={() => setDetailed(false)} />
       <InviteDialog chat={chat.id} open={inviting} onClose={() => setInviting(false)} />
     </>
   )

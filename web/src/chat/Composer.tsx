@@ -2,9 +2,9 @@ import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from
 import type { Chat, Message } from '../api/types'
 import { useSession } from '../shell/context'
 import { keptDraft } from '../state/kept'
-import { harmlessName, harmlessText, shownName } from '../text/harmless'
+import { harmlessName } from '../text/harmless'
 import { IconButton } from '../ui/Button'
-import { Name } from '../ui/Name'
+import { ComposerAbout } from './ComposerAbout'
 
 /** The node refuses more: 16 KiB of UTF-8. */
 const TEXT_LIMIT_BYTES = 16_384
@@ -16,6 +16,11 @@ interface ComposerProps {
   names: Map<string, string>
   replyTo: Message | null
   onReplyEnd: () => void
+  /** The message that gets another text here. */
+  editing: Message | null
+  onEditEnd: () => void
+  /** Arrow-Up in an empty field. */
+  onEditLast: () => void
 }
 
 /** What will happen to a message that is sent now. */
@@ -36,78 +41,99 @@ function useAutoGrow(text: string) {
   return field
 }
 
+/** The draft, or while a message is edited its text. The draft waits for the end of that. */
+function useText(chat: string, editing: Message | null) {
+  const [text, setText] = useState(() => editing?.text ?? keptDraft.get(chat))
+  const [about, setAbout] = useState(editing?.id)
+  if (about !== editing?.id) {
+    setAbout(editing?.id)
+    setText(editing?.text ?? keptDraft.get(chat))
+  }
+  const change = (next: string) => {
+    setText(next)
+    if (editing === null) keptDraft.set(chat, next)
+  }
+  return { text, change }
+}
+
+function Count({ bytes }: { bytes: number }) {
+  if (bytes <= WARN_BYTES) return null
+  const over = bytes > TEXT_LIMIT_BYTES
+  return (
+    <p role="status" className={over ? 'composer-count composer-over' : 'composer-count'}>
+      {over ? `${bytes - TEXT_LIMIT_BYTES} bytes too long. Send it in parts.` : `${TEXT_LIMIT_BYTES - bytes} bytes left`}
+    </p>
+  )
+}
+
 /** Never refuses: without a host the message waits and says so. */
-export function Composer({ chat, names, replyTo, onReplyEnd }: ComposerProps) {
+export function Composer(props: ComposerProps) {
+  const { chat, names, replyTo, onReplyEnd, editing, onEditEnd, onEditLast } = props
   const session = useSession()
-  const [text, setText] = useState(() => keptDraft.get(chat.id))
+  const { text, change } = useText(chat.id, editing)
   const field = useAutoGrow(text)
   const bytes = text.length < WARN_BYTES / 4 ? 0 : new TextEncoder().encode(text.trim()).length
 
   useEffect(() => {
-    if (replyTo !== null) field.current?.focus()
-  }, [replyTo, field])
+    if (replyTo !== null || editing !== null) field.current?.focus()
+  }, [replyTo, editing, field])
   useEffect(() => {
     // On a touch screen the focus would open the keyboard over the messages.
     if (matchMedia('(hover: hover)').matches) field.current?.focus()
   }, [field])
 
-  const change = (next: string) => {
-    setText(next)
-    keptDraft.set(chat.id, next)
+  const changed = (next: string) => {
+    change(next)
     if (next !== '') session.typing(chat.id)
   }
+  const save = async (message: Message, next: string) => {
+    if (next === message.text || (await session.edit(message, next))) onEditEnd()
+  }
   const send = () => {
-    if (text.trim() === '' || bytes > TEXT_LIMIT_BYTES) return
-    session.send(chat.id, text.trim(), replyTo?.id)
-    change('')
+    const words = text.trim()
+    if (words === '' || bytes > TEXT_LIMIT_BYTES) return
+    field.current?.focus()
+    if (editing !== null) return void save(editing, words)
+    session.send(chat.id, words, replyTo?.id)
+    changed('')
     onReplyEnd()
+  }
+  const cancel = () => {
+    if (editing !== null) onEditEnd()
+    else onReplyEnd()
     field.current?.focus()
   }
   const pressed = (event: KeyboardEvent) => {
     // While an input method composes, Enter chooses a word. Some browsers only say so by key code 229.
     if (event.nativeEvent.isComposing || event.keyCode === 229) return
-    if (event.key === 'Enter' && !event.shiftKey) {
-      event.preventDefault()
-      send()
-    }
-    if (event.key === 'Escape' && replyTo !== null) {
-      event.preventDefault()
-      onReplyEnd()
-    }
+    if (event.key === 'Enter' && !event.shiftKey) send()
+    else if (event.key === 'Escape' && (replyTo !== null || editing !== null)) cancel()
+    else if (event.key === 'ArrowUp' && text === '' && editing === null && !event.altKey) onEditLast()
+    else return
+    event.preventDefault()
   }
   return (
-    <div className="composer">
-      {replyTo !== null && (
-        <div className="composer-reply">
-          <span className="composer-quote">
-            Reply to <Name>{shownName(names, replyTo.author)}</Name>
-            <bdi className="quote-text">{harmlessText(replyTo.text)}</bdi>
-          </span>
-          <IconButton label="Cancel the reply" keys="Esc" icon="close" onClick={onReplyEnd} />
-        </div>
-      )}
+    <div className={editing === null ? 'composer' : 'composer composer-editing'}>
+      <ComposerAbout names={names} replyTo={replyTo} editing={editing} onCancel={cancel} />
       <div className="composer-line">
         <textarea
           ref={field}
           className="composer-field"
           rows={1}
           dir="auto"
-          aria-label="Message"
-          placeholder={placeholder(chat)}
+          aria-label={editing === null ? 'Message' : 'New text of the message'}
+          placeholder={editing === null ? placeholder(chat) : 'New text'}
           value={text}
-          onChange={(event) => change(event.target.value)}
+          onChange={(event) => changed(event.target.value)}
           onKeyDown={pressed}
-          enterKeyHint="send"
+          enterKeyHint={editing === null ? 'send' : 'done'}
         />
-        <IconButton label="Send" keys="Enter" icon="send" className="composer-send" disabled={text.trim() === ''} onClick={send} />
+        <IconButton
+          label={editing === null ? 'Send' : 'Save the new text'} keys="Enter" icon={editing === null ? 'send' : 'check'}
+          className="composer-send" disabled={text.trim() === ''} onClick={send}
+        />
       </div>
-      {bytes > WARN_BYTES && (
-        <p role="status" className={bytes > TEXT_LIMIT_BYTES ? 'composer-count composer-over' : 'composer-count'}>
-          {bytes > TEXT_LIMIT_BYTES
-            ? `${bytes - TEXT_LIMIT_BYTES} bytes too long. Send it in parts.`
-            : `${TEXT_LIMIT_BYTES - bytes} bytes left`}
-        </p>
-      )}
+      <Count bytes={bytes} />
     </div>
   )
 }

@@ -1,13 +1,16 @@
-import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef } from 'react'
+import { type FocusEvent, type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { Message } from '../api/types'
 import { useSession } from '../shell/context'
+import { type Rights, rightsOn } from '../state/rights'
 import { heldBy, type Room, unreadOf } from '../state/state'
 import { timeline, type Row } from '../state/timeline'
 import { dayName } from '../text/time'
 import { Button } from '../ui/Button'
+import { DeleteDialog } from './DeleteDialog'
 import { MessageRow } from './MessageRow'
 import { NoticeLine } from './NoticeLine'
 import { QueuedRow } from './QueuedRow'
+import { type Picking, ReactionPicker } from './ReactionPicker'
 import { useScroll } from './useScroll'
 
 interface MessageListProps {
@@ -15,7 +18,11 @@ interface MessageListProps {
   names: Map<string, string>
   me: string
   onReply: (message: Message) => void
+  onEdit: (message: Message) => void
 }
+
+/** Keys on the message that has the focus: each presses one of its tools. */
+const TOOL_KEYS: Record<string, string> = { r: 'reply', e: 'edit', '+': 'react', delete: 'delete' }
 
 function messageElement(list: HTMLElement | null, id: string): HTMLElement | null {
   return list?.querySelector<HTMLElement>(`[data-message="${CSS.escape(id)}"]`) ?? null
@@ -48,7 +55,30 @@ function useSeen(room: Room, atEnd: boolean): void {
   }, [session, id, unread, atEnd, room.loaded])
 }
 
-export function MessageList({ room, names, me, onReply }: MessageListProps) {
+/** The same object for the same rights, so that rows are drawn anew only when theirs have changed. */
+function useRights(room: Room, me: string): (message: Message) => Rights {
+  const { chat } = room
+  const roles = JSON.stringify([chat.phase, chat.members.map((member) => [member.device, member.account, member.role])])
+  const known = useMemo(() => new Map<string, Rights>(), [roles, me]) // oxlint-disable-line
+  return (message) => {
+    const rights = rightsOn(chat, me, message)
+    const key = JSON.stringify(rights)
+    const before = known.get(key)
+    if (before === undefined) known.set(key, rights)
+    return before ?? rights
+  }
+}
+
+/** The message under the pointer of the keyboard: Tab goes to its tools. */
+function useReached() {
+  const [reached, setReached] = useState<string | null>(null)
+  const focused = useCallback((event: FocusEvent) => {
+    setReached((event.target as HTMLElement).closest<HTMLElement>('[data-message]')?.dataset['message'] ?? null)
+  }, [])
+  return { reached, focused }
+}
+
+export function MessageList({ room, names, me, onReply, onEdit }: MessageListProps) {
   const session = useSession()
   const list = useRef<HTMLDivElement>(null)
   const rows = useMemo(() => timeline(room), [room])
@@ -60,6 +90,12 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
   const onNewer = useCallback(() => void (hasNewer && session.loadNewer(id)), [session, id, hasNewer])
   const { atEnd, scrolled, toEnd } = useScroll({ list, rows, firstKey: rows[0]?.key, onOlder, onNewer })
   useSeen(room, atEnd && !hasNewer)
+
+  const rights = useRights(room, me)
+  const { reached, focused } = useReached()
+  const [picking, setPicking] = useState<Picking | null>(null)
+  const [deleting, setDeleting] = useState<Message | null>(null)
+  const onPick = useCallback((message: Message, beside: HTMLElement) => setPicking({ message, beside }), [])
 
   const waiting = room.outbox.length
   useEffect(() => {
@@ -82,12 +118,12 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
   const pressed = (event: KeyboardEvent) => {
     const box = list.current
     if (box === null || event.ctrlKey || event.metaKey || event.altKey) return
-    const focused = (event.target as HTMLElement).closest<HTMLElement>('[data-message]')?.dataset['message']
-    const message = focused === undefined ? undefined : byId.get(focused)
+    const at = (event.target as HTMLElement).closest('[data-message]')
+    const tool = TOOL_KEYS[event.key.toLowerCase()]
     if (event.key === 'ArrowUp') moveFocus(box, -1)
     else if (event.key === 'ArrowDown') moveFocus(box, 1)
     else if (event.key === 'End') void toNewest()
-    else if (event.key.toLowerCase() === 'r' && message !== undefined) onReply(message)
+    else if (at !== null && tool !== undefined) at.querySelector<HTMLElement>(`[data-tool="${tool}"]`)?.click()
     else return
     event.preventDefault()
   }
@@ -115,7 +151,12 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
             me={me}
             first={each.first}
             last={each.last}
+            rights={rights(each.message)}
+            reached={reached === each.message.id}
             onReply={onReply}
+            onEdit={onEdit}
+            onDelete={setDeleting}
+            onPick={onPick}
             onJump={onJump}
             onResend={onResend}
           />
@@ -138,6 +179,7 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
         data-region
         onScroll={scrolled}
         onKeyDown={pressed}
+        onFocus={focused}
       >
         {room.loaded && rows.length === 0 && <p className="quiet">Nothing was said yet. Say hello.</p>}
         {room.hasOlder && <p className="quiet">Earlier messages are coming …</p>}
@@ -148,6 +190,8 @@ export function MessageList({ room, names, me, onReply }: MessageListProps) {
           Newest{unread > 0 && ` (${unread})`}
         </Button>
       )}
+      <ReactionPicker picking={picking} onClose={() => setPicking(null)} />
+      <DeleteDialog message={deleting} own={deleting?.author.device === me} onClose={() => setDeleting(null)} />
     </div>
   )
 }

@@ -1,15 +1,18 @@
 import { memo } from 'react'
 import type { Message } from '../api/types'
+import type { Rights } from '../state/rights'
 import { harmlessText, shownName } from '../text/harmless'
-import { clockTime, fullTime } from '../text/time'
+import { clockTime, fullTime, timeLeft } from '../text/time'
 import { Avatar } from '../ui/Avatar'
-import { IconButton } from '../ui/Button'
+import { Icon } from '../ui/Icon'
 import { Name } from '../ui/Name'
 import { FailedHelp } from './FailedHelp'
+import { MessageBody, silence } from './MessageBody'
 import { MessageState } from './MessageState'
-import { MessageText } from './MessageText'
+import { MessageTools, type ToolActions } from './MessageTools'
+import { Reactions } from './Reactions'
 
-interface MessageRowProps {
+interface MessageRowProps extends ToolActions {
   message: Message
   quoted: Message | null
   heldBy: number
@@ -19,7 +22,9 @@ interface MessageRowProps {
   me: string
   first: boolean
   last: boolean
-  onReply: (message: Message) => void
+  rights: Rights
+  /** Whether the focus is on this message. */
+  reached: boolean
   onJump: (id: string) => void
   onResend: (message: Message) => void
 }
@@ -31,7 +36,7 @@ function Quote({ message, quoted, names, onJump }: Pick<MessageRowProps, 'messag
     <button type="button" className="quote" onClick={() => onJump(quoted.id)}>
       <span className="unseen">In reply to </span>
       <Name>{shownName(names, quoted.author)}</Name>
-      <bdi className="quote-text">{harmlessText(quoted.text)}</bdi>
+      <bdi className="quote-text">{silence(quoted)?.words ?? harmlessText(quoted.text)}</bdi>
     </button>
   )
 }
@@ -39,14 +44,29 @@ function Quote({ message, quoted, names, onJump }: Pick<MessageRowProps, 'messag
 /** One sentence for who listens instead of looking. */
 function spoken(message: Message, name: string): string {
   const state = message.state === 'settled' ? '' : `, ${message.state}`
-  return `${name}, ${clockTime(message.sent_at)}${state}: ${harmlessText(message.text)}`
+  const edited = message.edited_at === undefined ? '' : ', edited'
+  return `${name}, ${clockTime(message.sent_at)}${state}${edited}: ${silence(message)?.words ?? harmlessText(message.text)}`
+}
+
+function Times({ message }: { message: Message }) {
+  const left = message.expires_at === undefined || message.deleted === true ? '' : timeLeft(message.expires_at, Date.now())
+  const goes = left === '' ? '' : `\nDisappears in ${left}`
+  return (
+    <>
+      {message.edited_at !== undefined && <span className="edited" title={`Edited ${fullTime(message.edited_at)}`}>edited</span>}
+      {left !== '' && <Icon name="hourglass" className="expiring" />}
+      <time dateTime={message.sent_at} title={fullTime(message.sent_at) + goes}>{clockTime(message.sent_at)}</time>
+      {left !== '' && <span className="unseen">, disappears in {left}</span>}
+    </>
+  )
 }
 
 export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
-  const { message, quoted, heldBy, account, names, me, first, last, onReply, onJump, onResend } = props
+  const { message, quoted, heldBy, account, names, me, first, last, rights, reached, onJump, onResend } = props
   const mine = message.author.device === me
   const name = shownName(names, message.author)
-  const shape = `${mine ? 'mine' : 'theirs'}${first ? ' first' : ''}${last ? ' last' : ''} is-${message.state}`
+  const quiet = silence(message) !== null ? ' is-silent' : ''
+  const shape = `${mine ? 'mine' : 'theirs'}${first ? ' first' : ''}${last ? ' last' : ''} is-${message.state}${quiet}`
   return (
     <article className={`message ${shape}`} data-message={message.id} tabIndex={-1} aria-label={spoken(message, mine ? 'You' : name)}>
       {!mine && <span className="message-face">{last && <Avatar account={account} name={name} />}</span>}
@@ -55,14 +75,15 @@ export const MessageRow = memo(function MessageRow(props: MessageRowProps) {
         <div className="bubble-line">
           <div className="bubble">
             <Quote message={message} quoted={quoted} names={names} onJump={onJump} />
-            <MessageText text={message.text} />
+            <MessageBody message={message} />
             <span className="meta">
               <MessageState message={message} heldBy={heldBy} names={names} me={me} />
-              <time dateTime={message.sent_at} title={fullTime(message.sent_at)}>{clockTime(message.sent_at)}</time>
+              <Times message={message} />
             </span>
           </div>
-          <IconButton label={`Reply to ${name}`} icon="reply" className="message-reply" onClick={() => onReply(message)} />
+          <MessageTools {...props} name={name} rights={rights} reached={reached} />
         </div>
+        <Reactions message={message} names={names} me={me} open={rights.react} />
         {mine && message.state === 'failed' && <FailedHelp problem={message.problem} text={message.text} onRetry={() => onResend(message)} />}
       </div>
     </article>

@@ -61,7 +61,7 @@ export function MessageState({ message, heldBy, names, me }: MessageStateProps) 
         </button>
       }
     >
-      <p className="hint">{message.problem?.detail ?? MEANING[state]}</p>
+      <p className="hint">{(state === 'failed' ? message.problem?.detail : undefined) ?? MEANING[state]}</p>
       {message.position !== null && <p className="hint">Message number {message.position} of this chat.</p>}
       <Holders message={message} names={names} me={me} />
     </Popover>

@@ -1,4 +1,5 @@
 import type { Chat } from '../api/types'
+import { silence } from '../chat/MessageBody'
 import { meIn, type Room, unreadOf } from '../state/state'
 import { harmlessName, harmlessText, shownName } from '../text/harmless'
 import { clockTime } from '../text/time'
@@ -20,7 +21,7 @@ function Preview({ room, names, me }: { room: Room; names: Map<string, string>; 
   if (waiting !== undefined) return <>You: {harmlessText(waiting.text)}</>
   if (last === null || chat.phase !== 'live') return <>{standing(chat, names, me)}</>
   const author = last.author.device === me ? 'You' : shownName(names, last.author)
-  return <><bdi>{author}</bdi>: <bdi>{harmlessText(last.text)}</bdi></>
+  return <><bdi>{author}</bdi>: <bdi>{silence(last)?.words ?? harmlessText(last.text)}</bdi></>
 }
 
 function UnreadBadge({ count }: { count: number }) {

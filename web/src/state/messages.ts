@@ -6,6 +6,7 @@ const RANK: Record<MessageState, number> = { pending: 0, sent: 1, failed: 2, set
 
 /** The newer of two states of one message: a late answer must not take a settled message back. */
 function newer(known: Message, told: Message): Message {
+  if (known.deleted === true && told.deleted !== true) return known
   if (RANK[told.state] < RANK[known.state]) return known
   if (told.state !== known.state || told.position !== known.position) return told
   return told.held_by >= known.held_by ? told : { ...told, held_by: known.held_by }

@@ -237,3 +237,37 @@ describe('the lock', () => {
     expect(reduce(locked, { type: 'passphrase' })).toBe(locked)
   })
 })
+
+describe('a message that changed', () => {
+  const edited = { ...settled('bob', 2, 2), text: 'better', edited_at: '2026-11-22T11:00:00Z' }
+
+  it('takes the place of the one that was known, and moves no chat to the top', () => {
+    const before = after(chat({ position: 2 }), loaded(settled('bob', 1, 1), settled('bob', 2, 2)))
+    const state = reduce(before, live({ type: 'message', message: edited }, 99_000))
+    expect(roomOf(state).messages.map((each) => each.text)).toEqual(['bob 1', 'better'])
+    expect(roomOf(state).touched).toBe(roomOf(before).touched)
+    expect(roomOf(state).read).toBe(2)
+  })
+
+  it('stays out of a window that does not reach back to it', () => {
+    const room = after(
+      chat({ position: 300 }),
+      { type: 'page', chat: 'c1', where: 'latest', full: true, page: { messages: [settled('bob', 300, 300)], head: { generation: 1, position: 300, hash: '' } } },
+      live({ type: 'message', message: edited }),
+    )
+    expect(roomOf(room).messages.map((each) => each.position)).toEqual([300])
+  })
+
+  it('shows its reactions, also where another state of it is known', () => {
+    const reactions = [{ emoji: '👍', by: [who('bob')], mine: false }]
+    const state = after(chat(), loaded(settled('bob', 1, 1)), live({ type: 'message', message: { ...settled('bob', 1, 1), held_by: 1, reactions } }))
+    expect(roomOf(state).messages[0]?.reactions).toEqual(reactions)
+  })
+
+  it('that was deleted does not come back with an old page', () => {
+    const gone = { ...settled('bob', 1, 1), text: '', deleted: true }
+    const state = after(chat(), loaded(settled('bob', 1, 1)), live({ type: 'message', message: gone }), loaded(settled('bob', 1, 1)))
+    expect(roomOf(state).messages[0]?.deleted).toBe(true)
+    expect(roomOf(state).messages[0]?.text).toBe('')
+  })
+})

@@ -1,6 +1,6 @@
 /** What happens to one room. Pure: a room and something that happened give the next room. */
 import type { Chat, LiveEvent, Message, MessagePage } from '../api/types'
-import { cutWindow, mergeLive, mergePage } from './messages'
+import { cutWindow, firstPosition, mergeLive, mergePage } from './messages'
 import { noticesAfter } from './notices'
 import { type PageWhere, type Queued, type Room, WINDOW_LIMIT } from './state'
 
@@ -60,6 +60,14 @@ function highest(messages: readonly Message[]): number {
   return messages.reduce((top, message) => Math.max(top, message.position ?? 0), 0)
 }
 
+/** What changed of messages that are not in the window does not go into it: it would stand beside strangers. */
+function inWindow(room: Room, told: readonly Message[]): Message[] {
+  const known = new Set(room.messages.map((message) => message.id))
+  const first = firstPosition(room.messages) ?? 0
+  const earlier = (message: Message) => room.hasOlder && message.position !== null && message.position < first
+  return told.filter((message) => known.has(message.id) || (!room.hasNewer && !earlier(message)))
+}
+
 /** Takes in messages from the live socket or as the answer to a send. */
 export function withMessages(room: Room, told: readonly Message[], me: string, watched: boolean, at: number): Room {
   const position = Math.max(room.chat.position, highest(told))
@@ -68,6 +76,7 @@ export function withMessages(room: Room, told: readonly Message[], me: string, w
     (message) => message.position === null && message.author.device !== me && !room.unseen.includes(message.id),
   )
   const unseen = [...room.unseen.filter((id) => !settled.has(id)), ...fresh.map((message) => message.id)]
+  const news = told.some((message) => message.position === null || message.position > room.chat.position)
   const own = told.some((message) => message.author.device === me && message.position === position)
   const base: Room = {
     ...room,
@@ -77,12 +86,10 @@ export function withMessages(room: Room, told: readonly Message[], me: string, w
     typing: room.typing.filter((typist) => !told.some((message) => message.author.device === typist.device)),
     unseen: watched ? [] : unseen,
     read: watched || (own && room.read === position - 1) ? position : room.read,
-    touched: at,
+    touched: news ? at : room.touched,
   }
   if (!room.loaded) return { ...base, early: [...room.early, ...told].slice(-WINDOW_LIMIT) }
-  const known = new Set(room.messages.map((message) => message.id))
-  const fitting = room.hasNewer ? told.filter((message) => known.has(message.id)) : told
-  const window = cutWindow(mergeLive(room.messages, fitting), 'newer')
+  const window = cutWindow(mergeLive(room.messages, inWindow(room, told)), 'newer')
   return { ...base, messages: window.messages, hasOlder: room.hasOlder || window.cutOlder }
 }
 

@@ -1,6 +1,6 @@
 /** Does what the user asks: calls the node, listens to it, and tells the store. */
 import { Api, exchangeCode, problemOf } from '../api/client'
-import type { Invite, JoinTarget, LiveEvent, Problem } from '../api/types'
+import type { Invite, JoinTarget, LiveEvent, Message, Problem } from '../api/types'
 import { Connection } from './connection'
 import { followJoin } from './joining'
 import { keptChat, keptRead, keptToken } from './kept'
@@ -193,6 +193,18 @@ export class Session {
   /** Never refuses: what the node cannot take now waits in this page. */
   send(chat: string, text: string, replyTo?: string): void {
     this.#outbox?.add(chat, text, replyTo)
+  }
+
+  edit(message: Message, text: string): Promise<boolean> {
+    return this.attempt(this.api.edit(message.chat, message.id, text))
+  }
+
+  deleteMessage(message: Message): Promise<boolean> {
+    return this.attempt(this.api.deleteMessage(message.chat, message.id))
+  }
+
+  react(message: Message, emoji: string, on: boolean): Promise<boolean> {
+    return this.attempt(this.api.react(message.chat, message.id, emoji, on))
   }
 
   retrySend(chat: string, key: string): void {

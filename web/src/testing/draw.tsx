@@ -12,5 +12,7 @@ export function draw(part: ReactNode, ...actions: Action[]) {
   session.send = (chat, text, replyTo) => void sent.push({ chat, text, replyTo })
   session.typing = () => undefined
   actions.forEach(session.store.dispatch)
-  return { session, sent, ...render(<SessionContext value={session}>{part}</SessionContext>) }
+  const around = (inner: ReactNode) => <SessionContext value={session}>{inner}</SessionContext>
+  const drawn = render(around(part))
+  return { session, sent, ...drawn, draw: (inner: ReactNode) => drawn.rerender(around(inner)) }
 }

@@ -37,6 +37,15 @@ export function harmlessText(text: string): string {
   return text.replace(/[\u202A-\u202E]/gu, '').replace(/[^\P{Cc}\n\t]/gu, '')
 }
 
+/** Longer reactions are cut: an emoji is one letter, and the node allows a little more. */
+const EMOJI_LIMIT = 4
+
+/** A reaction as it may stand in the interface: what would reorder or hide the words around it goes. */
+export function harmlessEmoji(emoji: string): string {
+  const plain = emoji.replace(DIRECTION, '').replace(/[\p{Cc}\u2028\u2029]/gu, '').replace(MARKS, '$1')
+  return [...new Intl.Segmenter().segment(plain)].slice(0, EMOJI_LIMIT).map((part) => part.segment).join('')
+}
+
 // Cyrillic and Greek letters, and digits, that are read as a Latin letter.
 const LOOKALIKES: Record<string, string> = {
   а: 'a', в: 'b', с: 'c', ԁ: 'd', е: 'e', һ: 'h', і: 'i', ј: 'j', к: 'k', ӏ: 'l', м: 'm', н: 'h', о: 'o',

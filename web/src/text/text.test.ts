@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { harmlessName, harmlessText, shownNames, skeleton } from './harmless'
+import { harmlessEmoji, harmlessName, harmlessText, shownNames, skeleton } from './harmless'
 import { linkify } from './linkify'
-import { delay, list } from './time'
+import { delay, lasting, list, timeLeft } from './time'
 
 describe('names', () => {
   it.each([
@@ -72,3 +72,18 @@ describe('delays and lists', () => {
   )
   it('reads as a sentence', () => expect([list([]), list(['Ann']), list(['Ann', 'Bo', 'Cy'])]).toEqual(['', 'Ann', 'Ann, Bo and Cy']))
 })
+
+describe('reactions', () => {
+  it.each([
+    ['👍', '👍'], ['👩🏽‍🚀', '👩🏽‍🚀'], ['❤️', '❤️'], ['🏳️‍🌈', '🏳️‍🌈'],
+    ['👍\u202eabc', '👍abc'], ['☃'.repeat(60), '☃☃☃☃'], ['☃\u0000\n<b>', '☃<b>'],
+  ])('%j is shown as %j', (emoji, shown) => expect(harmlessEmoji(emoji)).toBe(shown))
+})
+
+it.each([[1, '1 second'], [90, '90 seconds'], [3_600, '1 hour'], [86_400, '1 day'], [129_600, '36 hours'], [604_800, '1 week'], [1_209_600, '2 weeks']])(
+  '%d seconds last %s', (seconds, words) => expect(lasting(seconds)).toBe(words),
+)
+
+it.each([[-5, ''], [0.5, ''], [59, '59 seconds'], [3_599, '59 minutes'], [90_000, '1 day'], [700_000, '1 week']])(
+  'in %d seconds %j are left', (seconds, words) => expect(timeLeft(new Date(1_000_000 + seconds * 1_000).toISOString(), 1_000_000)).toBe(words),
+)

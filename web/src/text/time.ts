@@ -44,6 +44,25 @@ export function delay(ms: number | null | undefined): string {
   return `${(ms / 1000).toFixed(1)} s`
 }
 
+const UNITS: readonly [string, number][] = [['week', 604_800], ['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]]
+
+/** How long something lasts, in the largest unit that says it exactly: "1 day", "36 hours". */
+export function lasting(seconds: number): string {
+  return counted(UNITS.find(([, each]) => seconds % each === 0), seconds)
+}
+
+function counted([unit, length]: readonly [string, number] = ['second', 1], seconds: number): string {
+  const count = Math.floor(seconds / length)
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
+}
+
+/** About how much time is left, in one unit: "3 hours". Empty when none is. */
+export function timeLeft(until: string, now: number): string {
+  const date = valid(until)
+  const seconds = date === null ? 0 : Math.floor((date.getTime() - now) / 1000)
+  return seconds <= 0 ? '' : counted(UNITS.find(([, each]) => seconds >= each), seconds)
+}
+
 /** "Ann", "Ann and Bo", "Ann, Bo and Cy". */
 export function list(names: readonly string[]): string {
   if (names.length < 2) return names.join('')
