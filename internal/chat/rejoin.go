@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
@@ -13,6 +14,7 @@ import (
 const (
 	BackFirst = 500    // before a member is asked again; doubles
 	BackMost  = 30_000 // up to here
+	BackAsked = 4      // members that are asked for a group info at once
 	InfoPace  = 200    // between two group infos that a member gives out
 )
 
@@ -28,14 +30,17 @@ func (c *Chat) comeBackAgain() {
 	}
 	k.backWait = min(max(2*k.backWait, BackFirst), BackMost)
 	k.backAt = c.now.Mono + k.backWait
-	for _, d := range c.helpers() {
+	helpers := c.helpers()
+	for i := range min(BackAsked, len(helpers)) {
+		d := helpers[(k.backTurn+i)%len(helpers)]
 		if k.back == nil {
 			c.send(d, &wire.Frame{Kind: &wire.Frame_KeysAsk{KeysAsk: &wire.KeysAsk{Epoch: c.fold.Epoch}}})
 		} else if k.back.epoch == c.fold.Epoch {
 			c.send(d, &wire.Frame{Kind: &wire.Frame_Rejoin{Rejoin: &wire.Rejoin{Epoch: k.back.epoch, Mls: k.back.mls}}})
-			return // one puts it into the log
+			break // one puts it into the log
 		}
 	}
+	k.backTurn++ // who was asked may have no keys either
 }
 
 // settles reports whether this device's external commit is settled and not final.
@@ -53,15 +58,13 @@ func (c *Chat) dropBack() {
 	c.keys.fresh = append(c.keys.fresh, SecretChange{Space: spaceBack, Reset: true})
 }
 
-// helpers are connected members that may help, the host first.
+// helpers are the connected members, who may help, the host first.
 func (c *Chat) helpers() []demes.DeviceID {
-	out := make([]demes.DeviceID, 0, 4)
-	if host, known := c.hostNow(); known && c.isConnected(host) {
-		out = append(out, host)
-	}
-	for _, d := range c.connected() {
-		if len(out) < cap(out) && (len(out) == 0 || out[0] != d) {
-			out = append(out, d)
+	out := c.connected()
+	if host, known := c.hostNow(); known {
+		if at := slices.Index(out, host); at > 0 {
+			copy(out[1:at+1], out[:at])
+			out[0] = host
 		}
 	}
 	return out
@@ -112,7 +115,7 @@ func (c *Chat) stepKeysInfo(from demes.DeviceID, m *wire.KeysInfo) error {
 	k.back = &comeback{mls: commit, group: group, epoch: c.fold.Epoch}
 	records := append(recordsOf(group.Records()), Value{Name: "commit", Data: commit}, Value{Name: "ends", Data: number(c.fold.Epoch)})
 	k.fresh = append(k.fresh, SecretChange{Space: spaceBack, Reset: true, Put: records})
-	k.backAt, k.backWait = c.now.Mono, 0
+	k.backAt, k.backWait, k.backTurn = c.now.Mono, 0, 0
 	c.comeBackAgain()
 	return nil
 }
@@ -136,7 +139,7 @@ func (k *keys) comeBack(c *Chat) {
 	k.group.Saved()
 	k.fresh = append(k.fresh, SecretChange{Space: spaceNow, Reset: true, Put: recordsOf(k.group.Records())},
 		SecretChange{Space: spaceBack, Reset: true})
-	k.back, k.backAt, k.backWait = nil, 0, 0
+	k.back, k.backAt, k.backWait, k.backTurn = nil, 0, 0, 0
 	c.planRefresh()
 	c.notice(Notice{Kind: NoticeMembers})
 }

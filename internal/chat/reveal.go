@@ -26,10 +26,24 @@ func (c *Chat) askContents() {
 		c.skipLacks(r.lacks.from) // nobody has it
 		return
 	}
-	if there := c.mayShow(); len(there) > 0 {
-		r.asked, r.askedAt = there[r.turn%len(there)], c.now.Mono
-		r.turn++
-		c.send(r.asked, &wire.Frame{Kind: &wire.Frame_RevealAsk{RevealAsk: &wire.RevealAsk{From: r.lacks.from, To: r.lacks.to}}})
+	there := c.mayShow()
+	if len(there) == 0 {
+		c.askHeads()
+		return
+	}
+	r.asked, r.askedAt = there[r.turn%len(there)], c.now.Mono
+	r.turn++
+	c.send(r.asked, &wire.Frame{Kind: &wire.Frame_RevealAsk{RevealAsk: &wire.RevealAsk{From: r.lacks.from, To: r.lacks.to}}})
+}
+
+// askHeads asks those who are there how far they have come: what was heard of it may
+// be old, and in a quiet chat nobody says it unasked.
+func (c *Chat) askHeads() {
+	c.reading.asked, c.reading.askedAt = demes.DeviceID{}, c.now.Mono
+	for _, d := range c.connected() {
+		if !c.reading.lack[d] {
+			c.say(d, false)
+		}
 	}
 }
 

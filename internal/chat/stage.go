@@ -170,7 +170,9 @@ func (c *Chat) rejoinCommit() *wire.Commit {
 		commit := &wire.Commit{Epoch: c.fold.Epoch, Mls: c.door.rejoins[d]}
 		delete(c.door.rejoins, d)
 		seen, err := c.fold.group.Commit(commit.GetMls(), time.UnixMilli(c.fold.LogMs))
-		if err == nil && seen.External && c.fold.trial().rejoin(commit, seen) == "" {
+		trial := c.fold.trial()
+		trial.LogMs = max(trial.LogMs, c.now.Wall) // about what the host will stamp: a quiet chat's log time stands
+		if err == nil && seen.External && trial.rejoin(commit, seen) == "" {
 			return commit
 		}
 	}

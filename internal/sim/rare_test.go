@@ -20,6 +20,8 @@ var sometimes = []string{
 	"opened frozen", "opened with a certificate not entered",
 	"a member removed", "a member left", "a commit void", "a member renamed", "a late member",
 	"a pause across a generation", "a clock that jumped", "provisional", "everybody restarted",
+	"a member returned", "come back by an external commit", "a race for an epoch lost", "a commit unsettled",
+	"contents revealed by a peer", "a commit judged bad", "keys refreshed",
 }
 
 // rare is what a seed's world does beside the common faults, and how often.
@@ -29,6 +31,7 @@ type rare struct {
 	trap  bool               // crash between a certificate learned and entered
 	seen  map[string]int
 	keys  int
+	keyed keyTraces
 }
 
 var rarities = []string{"remove", "rename", "invites", "pause", "clock", "reconvene", "minority", "restart"}
@@ -36,8 +39,8 @@ var rarities = []string{"remove", "rename", "invites", "pause", "clock", "reconv
 // drawRare has about half of the rare faults happen in a world, each at a rate of
 // its own.
 func (w *World) drawRare(seen map[string]int) *rare {
-	r := &rare{odds: map[string]float64{}, seen: seen}
-	for _, what := range rarities {
+	r := &rare{odds: map[string]float64{}, seen: seen, keyed: keyTraces{commits: map[*Node][]uint64{}}}
+	for _, what := range slices.Concat(rarities, keyRarities) {
 		if w.Rand.IntN(2) == 0 {
 			r.odds[what] = 0.06 * w.Rand.Float64()
 		}
@@ -61,6 +64,7 @@ func (r *rare) mark(what string) {
 // sent crashes who has just said something in a convening: at once, so that what
 // was sent arrives from the dead, or a little later.
 func (r *rare) sent(w *World, n *Node, f *wire.Frame) {
+	r.keysSent(f)
 	c := f.GetConvene()
 	if c == nil || r.crash == 0 || w.Rand.Float64() >= r.crash {
 		return
@@ -104,6 +108,7 @@ func (d *disk) frozen() bool {
 
 // kept looks at what has just become durable.
 func (r *rare) kept(w *World, n *Node, b *chat.Batch) {
+	r.keysKept(n, b)
 	if b.Unsettle != nil {
 		r.mark("entries unsettled")
 	}
@@ -168,7 +173,7 @@ func (r *rare) look(w *World, before map[*Node]*chat.Fold) {
 
 // happen lets the rare faults of this world happen.
 func (r *rare) happen(w *World, step int) error {
-	for _, what := range rarities {
+	for _, what := range slices.Concat(rarities, keyRarities) {
 		if w.Rand.Float64() >= r.odds[what] {
 			continue
 		}
@@ -202,7 +207,7 @@ func (r *rare) one(w *World, what string, step int) error {
 				for range 1 + w.Rand.IntN(8) {
 					r.keys++
 					public := key(w.Seed, 5000+r.keys).Public().(ed25519.PublicKey)
-					_, _ = n.chat.Invite(n.clock(), public, 1+uint32(w.Rand.IntN(3)), 1+w.Rand.Int64N(100_000))
+					_, _ = n.chat.Invite(n.clock(), public, 1+uint32(w.Rand.IntN(3)), 1+w.Rand.Int64N(100_000), w.Rand.IntN(2) == 0)
 				}
 			})
 		}
@@ -263,6 +268,8 @@ func (r *rare) one(w *World, what string, step int) error {
 				return err
 			}
 		}
+	default:
+		return r.keyFault(w, what, n)
 	}
 	return nil
 }

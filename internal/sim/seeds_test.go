@@ -4,17 +4,20 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/cryptotest"
 
+	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
+	"github.com/demes-chat/demes/mls"
 )
 
 // seeds is how many worlds TestSeeds runs; DEMES_SEEDS overrides it, and
 // DEMES_SEED runs a single one with its trace.
-const seeds = 60
+const seeds = 100
 
 func TestSeeds(t *testing.T) {
 	if one := os.Getenv("DEMES_SEED"); one != "" {
@@ -115,6 +118,9 @@ func chaos(seed uint64, bugs Net, trace *strings.Builder, seen map[string]int) e
 	n := sizes[r.IntN(len(sizes))]
 	net := bugs
 	net.DelayMin, net.DelayMax, net.Jitter, net.Fsync, net.LostWrite = 1, 1+r.Int64N(80), 1+r.Int64N(20), 1+r.Int64N(12), 0.5
+	if seed%10 == 9 {
+		net.Suite = mls.XWing
+	}
 	w := New(seed, n, net)
 	w.Trace = trace
 	if err := w.GoLive(); err != nil {
@@ -165,6 +171,11 @@ func chaos(seed uint64, bugs Net, trace *strings.Builder, seen map[string]int) e
 	return w.recover()
 }
 
+// lost reports whether a member has no keys.
+func (w *World) lost() bool {
+	return slices.ContainsFunc(w.members(), func(n *Node) bool { return n.chat.View().Keys.State == demes.KeysLost })
+}
+
 // recover ends all faults and waits for the group to be whole again.
 func (w *World) recover() error {
 	w.Net.Loss, w.Net.Duplicate, w.Net.Reorder = 0, 0, 0
@@ -176,7 +187,10 @@ func (w *World) recover() error {
 		}
 	}
 	whole := func() bool { return w.Settled() && w.entered() }
-	if !w.Until(30_000, whole) {
+	if !w.Until(30_000, whole) && w.lost() {
+		w.Until(chat.RejoinGap+chat.BackMost, whole) // who lost its keys twice waits before it comes back again
+	}
+	if !whole() {
 		if w.Err() != nil {
 			return w.Err()
 		}
