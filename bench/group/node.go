@@ -49,6 +49,7 @@ func (n *Node) Start(args ...string) {
 func (n *Node) start(args ...string) error {
 	args = append([]string{"run", "--data", n.Dir, "--name", n.Name, "--port", "0", "--no-browser", "--faults"}, args...)
 	process := exec.Command(n.g.binary, args...)
+	process.Env = append(os.Environ(), "DEMES_KEYCHAIN=off") // a measurement leaves nothing in anybody's keychain
 	n.logs = &tail{}
 	process.Stderr = n.logs
 	out, err := process.StdoutPipe()
