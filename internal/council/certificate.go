@@ -16,6 +16,9 @@ const (
 	MaxValue = 2 << 10
 	// maxVotes bounds the votes: every old and every new elector.
 	maxVotes = 2 * MaxElectors
+	// maxVote bounds the signed part of a vote: a ballot and a hash. The value
+	// stands in a certificate once, not in each vote: certificates are kept.
+	maxVote = 256
 )
 
 // ErrCertificate says that a certificate does not prove what it claims.
@@ -44,7 +47,7 @@ func VerifyCertificate(c *wire.Certificate, chat demes.ChatID, parentElectors []
 		case b != first:
 			return nil, fmt.Errorf("%w: votes of two ballots", ErrCertificate)
 		}
-		if string(voted) != string(c.GetValue()) || among(voters, device) || !among(parentElectors, b.device) {
+		if voted != demes.Sum(c.GetValue()) || among(voters, device) || !among(parentElectors, b.device) {
 			return nil, fmt.Errorf("%w: vote of %s for something else, or twice", ErrCertificate, device.Short())
 		}
 		voters = append(voters, device)
@@ -66,17 +69,17 @@ func majorityOf(electors, voters []demes.DeviceID) bool {
 	return n > len(electors)/2
 }
 
-// readVote checks form and signature of a vote.
-func readVote(v *wire.Vote, verify func(demes.DeviceID, []byte, []byte) bool) (device demes.DeviceID, b ballot, value []byte, err error) {
+// readVote checks form and signature of a vote; value is the hash of what it is for.
+func readVote(v *wire.Vote, verify func(demes.DeviceID, []byte, []byte) bool) (device demes.DeviceID, b ballot, value demes.Hash, err error) {
 	body := &wire.VoteBody{}
-	if len(v.GetDevice()) != len(device) || len(v.GetBody()) > MaxValue+256 || proto.Unmarshal(v.GetBody(), body) != nil {
-		return device, b, nil, fmt.Errorf("%w: malformed vote", ErrCertificate)
+	if len(v.GetDevice()) != len(device) || len(v.GetBody()) > maxVote || proto.Unmarshal(v.GetBody(), body) != nil || len(body.GetValueHash()) != len(value) {
+		return device, b, value, fmt.Errorf("%w: malformed vote", ErrCertificate)
 	}
 	device, b = demes.DeviceID(v.GetDevice()), readBallot(body.GetBallot())
 	if b.round == 0 || !verify(device, v.GetBody(), v.GetSignature()) {
-		return device, b, nil, fmt.Errorf("%w: vote of %s is not signed by it", ErrCertificate, device.Short())
+		return device, b, value, fmt.Errorf("%w: vote of %s is not signed by it", ErrCertificate, device.Short())
 	}
-	return device, b, body.GetValue(), nil
+	return device, b, demes.Hash(body.GetValueHash()), nil
 }
 
 // anyParent lets readValue take a value of every generation.

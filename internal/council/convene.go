@@ -306,7 +306,8 @@ func (e *Elector) acceptPending(s Situation) []Out {
 }
 
 func (e *Elector) vote(b ballot, value []byte) *wire.Vote {
-	body := encode(&wire.VoteBody{Ballot: b.wire(), Value: value})
+	hash := demes.Sum(value)
+	body := encode(&wire.VoteBody{Ballot: b.wire(), ValueHash: hash[:]})
 	return &wire.Vote{Body: body, Device: e.cfg.Self[:], Signature: e.cfg.Sign(body)}
 }
 

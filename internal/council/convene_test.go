@@ -26,6 +26,7 @@ type parliament struct {
 	final   uint64
 	value   string
 	base    uint64
+	offered map[demes.Hash][]byte // every value that was to be accepted, by its hash
 }
 
 type elector struct {
@@ -49,7 +50,7 @@ func headAt(index uint64) demes.Head {
 }
 
 func newParliament(seed uint64, parents, all, council int, bugs planted) *parliament {
-	p := &parliament{seed: seed, rng: rand.New(rand.NewPCG(seed, 11)), parents: parents, council: council, bugs: bugs}
+	p := &parliament{seed: seed, rng: rand.New(rand.NewPCG(seed, 11)), parents: parents, council: council, bugs: bugs, offered: map[demes.Hash][]byte{}}
 	for n := 1; n <= all; n++ {
 		p.members = append(p.members, &elector{p: p, n: n, votes: map[ballot]string{}, settled: 1})
 		p.members[n-1].start()
@@ -99,6 +100,9 @@ func (x *elector) act(do func() []Out) {
 
 // look checks a vote as it leaves.
 func (p *parliament) look(x *elector, o Out) {
+	if a := o.Convene.GetAccept(); a != nil {
+		p.offered[demes.Sum(a.GetValue())] = a.GetValue()
+	}
 	v := o.Convene.GetAccepted()
 	if v == nil {
 		return
@@ -108,11 +112,11 @@ func (p *parliament) look(x *elector, o Out) {
 		p.broken = err.Error()
 		return
 	}
-	if known, ok := x.votes[b]; ok && known != string(value) {
+	if known, ok := x.votes[b]; ok && known != value.String() {
 		p.broken = "an elector voted for two values in one ballot"
 	}
-	x.votes[b] = string(value)
-	if decoded, err := readValue(value, demes.ChatID{1}, 1); err == nil && decoded.GetBase().GetIndex() > x.settled {
+	x.votes[b] = value.String()
+	if decoded, err := readValue(p.offered[value], demes.ChatID{1}, 1); err == nil && decoded.GetBase().GetIndex() > x.settled {
 		p.broken = "an elector accepted a base that it does not hold"
 	}
 }
@@ -316,7 +320,8 @@ func TestForgedCertificatesAreRefused(t *testing.T) {
 		Council: writeDevices(devices(1)), Electors: writeDevices(devices(1, 2, 3)),
 	})
 	vote := func(n int, b ballot, value []byte) *wire.Vote {
-		body := encode(&wire.VoteBody{Ballot: b.wire(), Value: value})
+		hash := demes.Sum(value)
+		body := encode(&wire.VoteBody{Ballot: b.wire(), ValueHash: hash[:]})
 		d := testDevice(n)
 		return &wire.Vote{Body: body, Device: d[:], Signature: testSign(d)(body)}
 	}

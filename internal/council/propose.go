@@ -149,7 +149,7 @@ func (e *Elector) collectVote(from demes.DeviceID, v *wire.Vote) {
 		return
 	}
 	device, b, value, err := readVote(v, e.cfg.Verify)
-	if err == nil && device == from && b == a.ballot && string(value) == string(a.value) && !among(e.voted(), from) {
+	if err == nil && device == from && b == a.ballot && value == demes.Sum(a.value) && !among(e.voted(), from) {
 		e.keepVote(v)
 	}
 }

@@ -455,7 +455,8 @@ func convening() []attack {
 		})
 		cert := &wire.Certificate{Value: value}
 		for _, n := range sign {
-			body := wire.Marshal(&wire.VoteBody{Ballot: &wire.Ballot{Round: 1, Device: v.ID[:]}, Value: value})
+			hash := demes.Sum(value)
+			body := wire.Marshal(&wire.VoteBody{Ballot: &wire.Ballot{Round: 1, Device: v.ID[:]}, ValueHash: hash[:]})
 			cert.Votes = append(cert.Votes, &wire.Vote{Body: body, Device: n.ID[:], Signature: wire.Sign(v.key, wire.LabelVote, body)})
 		}
 		return cert

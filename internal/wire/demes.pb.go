@@ -77,7 +77,7 @@ func (x JoinAnswer_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JoinAnswer_State.Descriptor instead.
 func (JoinAnswer_State) EnumDescriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{77, 0}
+	return file_demes_proto_rawDescGZIP(), []int{78, 0}
 }
 
 type Event struct {
@@ -2395,7 +2395,7 @@ func (x *Vote) GetSignature() []byte {
 type VoteBody struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ballot        *Ballot                `protobuf:"bytes,1,opt,name=ballot,proto3" json:"ballot,omitempty"`
-	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // the exact bytes of a Value
+	ValueHash     []byte                 `protobuf:"bytes,2,opt,name=value_hash,json=valueHash,proto3" json:"value_hash,omitempty"` // SHA-256 of the exact bytes of a Value
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2437,9 +2437,9 @@ func (x *VoteBody) GetBallot() *Ballot {
 	return nil
 }
 
-func (x *VoteBody) GetValue() []byte {
+func (x *VoteBody) GetValueHash() []byte {
 	if x != nil {
-		return x.Value
+		return x.ValueHash
 	}
 	return nil
 }
@@ -2741,6 +2741,7 @@ type MemberState struct {
 	Addresses     []string               `protobuf:"bytes,10,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	RejoinedMs    int64                  `protobuf:"varint,11,opt,name=rejoined_ms,json=rejoinedMs,proto3" json:"rejoined_ms,omitempty"` // log time of its last external commit; 0: none
 	History       bool                   `protobuf:"varint,12,opt,name=history,proto3" json:"history,omitempty"`                         // its invite shared what was said before
+	ShownFrom     uint64                 `protobuf:"varint,13,opt,name=shown_from,json=shownFrom,proto3" json:"shown_from,omitempty"`    // index from which on it may be shown what was said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2857,6 +2858,13 @@ func (x *MemberState) GetHistory() bool {
 		return x.History
 	}
 	return false
+}
+
+func (x *MemberState) GetShownFrom() uint64 {
+	if x != nil {
+		return x.ShownFrom
+	}
+	return 0
 }
 
 // GoneState remembers a device that is no member any more.
@@ -4081,10 +4089,11 @@ type Settled struct {
 	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"` // when the sender is host: its term
 	From          uint64                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"` // index of the first entry
 	Entries       []*SettledEntry        `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
-	Head          *Head                  `protobuf:"bytes,4,opt,name=head,proto3" json:"head,omitempty"`      // the sender's settled head
-	Final         *FinalProof            `protobuf:"bytes,5,opt,name=final,proto3" json:"final,omitempty"`    // the newest that the sender holds
-	Last          bool                   `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`     // nothing more follows now
-	Answer        bool                   `protobuf:"varint,7,opt,name=answer,proto3" json:"answer,omitempty"` // this answers a Fetch
+	Head          *Head                  `protobuf:"bytes,4,opt,name=head,proto3" json:"head,omitempty"`        // the sender's settled head
+	Final         *FinalProof            `protobuf:"bytes,5,opt,name=final,proto3" json:"final,omitempty"`      // the newest that the sender holds
+	Last          bool                   `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`       // nothing more follows now
+	Answer        bool                   `protobuf:"varint,7,opt,name=answer,proto3" json:"answer,omitempty"`   // this answers a Fetch
+	History       bool                   `protobuf:"varint,8,opt,name=history,proto3" json:"history,omitempty"` // this answers a Fetch of history; no entries: the sender has none from there
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4164,6 +4173,13 @@ func (x *Settled) GetLast() bool {
 func (x *Settled) GetAnswer() bool {
 	if x != nil {
 		return x.Answer
+	}
+	return false
+}
+
+func (x *Settled) GetHistory() bool {
+	if x != nil {
+		return x.History
 	}
 	return false
 }
@@ -4385,8 +4401,9 @@ func (x *Have) GetFinal() uint64 {
 
 type Fetch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"` // index of the first entry wanted
-	Head          *Head                  `protobuf:"bytes,2,opt,name=head,proto3" json:"head,omitempty"`  // the asker's settled head
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`       // index of the first entry wanted
+	Head          *Head                  `protobuf:"bytes,2,opt,name=head,proto3" json:"head,omitempty"`        // the asker's settled head
+	History       bool                   `protobuf:"varint,3,opt,name=history,proto3" json:"history,omitempty"` // asks for what settled before the asker's own part of the log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4433,6 +4450,13 @@ func (x *Fetch) GetHead() *Head {
 		return x.Head
 	}
 	return nil
+}
+
+func (x *Fetch) GetHistory() bool {
+	if x != nil {
+		return x.History
+	}
+	return false
 }
 
 type Suspicion struct {
@@ -5651,11 +5675,12 @@ func (x *Hosting) GetTerm() uint64 {
 	return 0
 }
 
-// An ask without a request asks which lobby takes knocks.
+// An ask without a request and without a device asks which lobby takes knocks.
 type JoinAsk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Request       *JoinRequest           `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
 	KeyPackage    []byte                 `protobuf:"bytes,2,opt,name=key_package,json=keyPackage,proto3" json:"key_package,omitempty"`
+	Device        *DeviceAsk             `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"` // in the place of a request
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5704,6 +5729,67 @@ func (x *JoinAsk) GetKeyPackage() []byte {
 	return nil
 }
 
+func (x *JoinAsk) GetDevice() *DeviceAsk {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+// DeviceAsk is the question of a device that wants to be one of its person's,
+// to the device that made a device link.
+type DeviceAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Proof         []byte                 `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"` // MAC over both devices by the link's secret
+	Label         string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"` // what the new device calls itself, to be told apart
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceAsk) Reset() {
+	*x = DeviceAsk{}
+	mi := &file_demes_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceAsk) ProtoMessage() {}
+
+func (x *DeviceAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceAsk.ProtoReflect.Descriptor instead.
+func (*DeviceAsk) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *DeviceAsk) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *DeviceAsk) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
 type JoinAnswer struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	State    JoinAnswer_State       `protobuf:"varint,1,opt,name=state,proto3,enum=demes.v1.JoinAnswer_State" json:"state,omitempty"`
@@ -5712,17 +5798,18 @@ type JoinAnswer struct {
 	Base     *Base                  `protobuf:"bytes,4,opt,name=base,proto3" json:"base,omitempty"`
 	Contacts []*Contact             `protobuf:"bytes,5,rep,name=contacts,proto3" json:"contacts,omitempty"`
 	// The answer to an ask without a request: which lobby takes knocks here.
-	Chat          []byte `protobuf:"bytes,6,opt,name=chat,proto3" json:"chat,omitempty"`
-	Title         string `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`
-	Device        []byte `protobuf:"bytes,8,opt,name=device,proto3" json:"device,omitempty"`
-	Suite         uint32 `protobuf:"varint,9,opt,name=suite,proto3" json:"suite,omitempty"`
+	Chat          []byte       `protobuf:"bytes,6,opt,name=chat,proto3" json:"chat,omitempty"`
+	Title         string       `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`
+	Device        []byte       `protobuf:"bytes,8,opt,name=device,proto3" json:"device,omitempty"`
+	Suite         uint32       `protobuf:"varint,9,opt,name=suite,proto3" json:"suite,omitempty"`
+	Added         *DeviceAdded `protobuf:"bytes,10,opt,name=added,proto3" json:"added,omitempty"` // WELCOME to a DeviceAsk
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinAnswer) Reset() {
 	*x = JoinAnswer{}
-	mi := &file_demes_proto_msgTypes[77]
+	mi := &file_demes_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5734,7 +5821,7 @@ func (x *JoinAnswer) String() string {
 func (*JoinAnswer) ProtoMessage() {}
 
 func (x *JoinAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[77]
+	mi := &file_demes_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5747,7 +5834,7 @@ func (x *JoinAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinAnswer.ProtoReflect.Descriptor instead.
 func (*JoinAnswer) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{77}
+	return file_demes_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *JoinAnswer) GetState() JoinAnswer_State {
@@ -5813,6 +5900,142 @@ func (x *JoinAnswer) GetSuite() uint32 {
 	return 0
 }
 
+func (x *JoinAnswer) GetAdded() *DeviceAdded {
+	if x != nil {
+		return x.Added
+	}
+	return nil
+}
+
+// DeviceAdded makes the asker a device of the answerer's account.
+type DeviceAdded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cert          *DeviceCert            `protobuf:"bytes,1,opt,name=cert,proto3" json:"cert,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`   // the person's
+	Chats         []*AddedChat           `protobuf:"bytes,3,rep,name=chats,proto3" json:"chats,omitempty"` // to be joined by the rule of one account
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceAdded) Reset() {
+	*x = DeviceAdded{}
+	mi := &file_demes_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceAdded) ProtoMessage() {}
+
+func (x *DeviceAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceAdded.ProtoReflect.Descriptor instead.
+func (*DeviceAdded) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *DeviceAdded) GetCert() *DeviceCert {
+	if x != nil {
+		return x.Cert
+	}
+	return nil
+}
+
+func (x *DeviceAdded) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeviceAdded) GetChats() []*AddedChat {
+	if x != nil {
+		return x.Chats
+	}
+	return nil
+}
+
+type AddedChat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chat          []byte                 `protobuf:"bytes,1,opt,name=chat,proto3" json:"chat,omitempty"`
+	Suite         uint32                 `protobuf:"varint,2,opt,name=suite,proto3" json:"suite,omitempty"`
+	Title         string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	Contacts      []*Contact             `protobuf:"bytes,4,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddedChat) Reset() {
+	*x = AddedChat{}
+	mi := &file_demes_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddedChat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddedChat) ProtoMessage() {}
+
+func (x *AddedChat) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddedChat.ProtoReflect.Descriptor instead.
+func (*AddedChat) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *AddedChat) GetChat() []byte {
+	if x != nil {
+		return x.Chat
+	}
+	return nil
+}
+
+func (x *AddedChat) GetSuite() uint32 {
+	if x != nil {
+		return x.Suite
+	}
+	return 0
+}
+
+func (x *AddedChat) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *AddedChat) GetContacts() []*Contact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
 type Contact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        []byte                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -5823,7 +6046,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_demes_proto_msgTypes[78]
+	mi := &file_demes_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5835,7 +6058,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[78]
+	mi := &file_demes_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5848,7 +6071,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{78}
+	return file_demes_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Contact) GetDevice() []byte {
@@ -5880,7 +6103,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_demes_proto_msgTypes[79]
+	mi := &file_demes_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5892,7 +6115,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_demes_proto_msgTypes[79]
+	mi := &file_demes_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5905,7 +6128,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_demes_proto_rawDescGZIP(), []int{79}
+	return file_demes_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Link) GetChat() []byte {
@@ -5946,6 +6169,75 @@ func (x *Link) GetNotAfterMs() int64 {
 func (x *Link) GetSuite() uint32 {
 	if x != nil {
 		return x.Suite
+	}
+	return 0
+}
+
+// DeviceLink is what a device link holds.
+type DeviceLink struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       []byte                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Secret        []byte                 `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`     // 16 bytes
+	Contacts      []*Contact             `protobuf:"bytes,3,rep,name=contacts,proto3" json:"contacts,omitempty"` // one: the device that made it
+	NotAfterMs    int64                  `protobuf:"varint,4,opt,name=not_after_ms,json=notAfterMs,proto3" json:"not_after_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceLink) Reset() {
+	*x = DeviceLink{}
+	mi := &file_demes_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceLink) ProtoMessage() {}
+
+func (x *DeviceLink) ProtoReflect() protoreflect.Message {
+	mi := &file_demes_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceLink.ProtoReflect.Descriptor instead.
+func (*DeviceLink) Descriptor() ([]byte, []int) {
+	return file_demes_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *DeviceLink) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *DeviceLink) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *DeviceLink) GetContacts() []*Contact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+func (x *DeviceLink) GetNotAfterMs() int64 {
+	if x != nil {
+		return x.NotAfterMs
 	}
 	return 0
 }
@@ -6125,10 +6417,11 @@ const file_demes_proto_rawDesc = "" +
 	"\x04Vote\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\fR\x06device\x12\x1c\n" +
-	"\tsignature\x18\x03 \x01(\fR\tsignature\"J\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"S\n" +
 	"\bVoteBody\x12(\n" +
-	"\x06ballot\x18\x01 \x01(\v2\x10.demes.v1.BallotR\x06ballot\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"I\n" +
+	"\x06ballot\x18\x01 \x01(\v2\x10.demes.v1.BallotR\x06ballot\x12\x1d\n" +
+	"\n" +
+	"value_hash\x18\x02 \x01(\fR\tvalueHash\"I\n" +
 	"\vCertificate\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12$\n" +
 	"\x05votes\x18\x02 \x03(\v2\x0e.demes.v1.VoteR\x05votes\"\xaa\x05\n" +
@@ -6159,7 +6452,7 @@ const file_demes_proto_rawDesc = "" +
 	"\x04slot\x18\x15 \x01(\x04R\x04slot\x12\x14\n" +
 	"\x05group\x18\x16 \x01(\fR\x05group\x12.\n" +
 	"\bsettings\x18\x17 \x01(\v2\x12.demes.v1.SettingsR\bsettings\x12!\n" +
-	"\frefreshed_ms\x18\x18 \x01(\x03R\vrefreshedMs\"\xde\x02\n" +
+	"\frefreshed_ms\x18\x18 \x01(\x03R\vrefreshedMs\"\xfd\x02\n" +
 	"\vMemberState\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12(\n" +
 	"\x04cert\x18\x02 \x01(\v2\x14.demes.v1.DeviceCertR\x04cert\x12\x12\n" +
@@ -6175,7 +6468,9 @@ const file_demes_proto_rawDesc = "" +
 	" \x03(\tR\taddresses\x12\x1f\n" +
 	"\vrejoined_ms\x18\v \x01(\x03R\n" +
 	"rejoinedMs\x12\x18\n" +
-	"\ahistory\x18\f \x01(\bR\ahistory\"\x9f\x01\n" +
+	"\ahistory\x18\f \x01(\bR\ahistory\x12\x1d\n" +
+	"\n" +
+	"shown_from\x18\r \x01(\x04R\tshownFrom\"\x9f\x01\n" +
 	"\tGoneState\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x19\n" +
 	"\blast_seq\x18\x02 \x01(\x04R\alastSeq\x12\x1b\n" +
@@ -6259,7 +6554,7 @@ const file_demes_proto_rawDesc = "" +
 	"\x06Events\x12'\n" +
 	"\x06events\x18\x01 \x03(\v2\x0f.demes.v1.EventR\x06events\"0\n" +
 	"\bAppended\x12$\n" +
-	"\x05marks\x18\x01 \x03(\v2\x0e.demes.v1.MarkR\x05marks\"\xdf\x01\n" +
+	"\x05marks\x18\x01 \x03(\v2\x0e.demes.v1.MarkR\x05marks\"\xf9\x01\n" +
 	"\aSettled\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x04R\x04from\x120\n" +
@@ -6267,7 +6562,8 @@ const file_demes_proto_rawDesc = "" +
 	"\x04head\x18\x04 \x01(\v2\x0e.demes.v1.HeadR\x04head\x12*\n" +
 	"\x05final\x18\x05 \x01(\v2\x14.demes.v1.FinalProofR\x05final\x12\x12\n" +
 	"\x04last\x18\x06 \x01(\bR\x04last\x12\x16\n" +
-	"\x06answer\x18\a \x01(\bR\x06answer\"\xf0\x01\n" +
+	"\x06answer\x18\a \x01(\bR\x06answer\x12\x18\n" +
+	"\ahistory\x18\b \x01(\bR\ahistory\"\xf0\x01\n" +
 	"\fSettledEntry\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x15\n" +
 	"\x06log_ms\x18\x02 \x01(\x03R\x05logMs\x12\x1e\n" +
@@ -6287,10 +6583,11 @@ const file_demes_proto_rawDesc = "" +
 	"remembered\x18\x04 \x01(\x04R\n" +
 	"remembered\x12'\n" +
 	"\x0fremembered_hash\x18\x05 \x01(\fR\x0erememberedHash\x12\x14\n" +
-	"\x05final\x18\x06 \x01(\x04R\x05final\"?\n" +
+	"\x05final\x18\x06 \x01(\x04R\x05final\"Y\n" +
 	"\x05Fetch\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\"\n" +
-	"\x04head\x18\x02 \x01(\v2\x0e.demes.v1.HeadR\x04head\"W\n" +
+	"\x04head\x18\x02 \x01(\v2\x0e.demes.v1.HeadR\x04head\x12\x18\n" +
+	"\ahistory\x18\x03 \x01(\bR\ahistory\"W\n" +
 	"\tSuspicion\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x18\n" +
 	"\asuspect\x18\x02 \x01(\fR\asuspect\x12\x1c\n" +
@@ -6373,11 +6670,15 @@ const file_demes_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\x04R\x04term\"[\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\"\x88\x01\n" +
 	"\aJoinAsk\x12/\n" +
 	"\arequest\x18\x01 \x01(\v2\x15.demes.v1.JoinRequestR\arequest\x12\x1f\n" +
 	"\vkey_package\x18\x02 \x01(\fR\n" +
-	"keyPackage\"\xe4\x02\n" +
+	"keyPackage\x12+\n" +
+	"\x06device\x18\x03 \x01(\v2\x13.demes.v1.DeviceAskR\x06device\"7\n" +
+	"\tDeviceAsk\x12\x14\n" +
+	"\x05proof\x18\x01 \x01(\fR\x05proof\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\"\x91\x03\n" +
 	"\n" +
 	"JoinAnswer\x120\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1a.demes.v1.JoinAnswer.StateR\x05state\x12\x12\n" +
@@ -6388,13 +6689,24 @@ const file_demes_proto_rawDesc = "" +
 	"\x04chat\x18\x06 \x01(\fR\x04chat\x12\x14\n" +
 	"\x05title\x18\a \x01(\tR\x05title\x12\x16\n" +
 	"\x06device\x18\b \x01(\fR\x06device\x12\x14\n" +
-	"\x05suite\x18\t \x01(\rR\x05suite\"M\n" +
+	"\x05suite\x18\t \x01(\rR\x05suite\x12+\n" +
+	"\x05added\x18\n" +
+	" \x01(\v2\x15.demes.v1.DeviceAddedR\x05added\"M\n" +
 	"\x05State\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\f\n" +
 	"\bKNOCKING\x10\x01\x12\v\n" +
 	"\aWAITING\x10\x02\x12\v\n" +
 	"\aWELCOME\x10\x03\x12\v\n" +
-	"\aREFUSED\x10\x04\"?\n" +
+	"\aREFUSED\x10\x04\"v\n" +
+	"\vDeviceAdded\x12(\n" +
+	"\x04cert\x18\x01 \x01(\v2\x14.demes.v1.DeviceCertR\x04cert\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12)\n" +
+	"\x05chats\x18\x03 \x03(\v2\x13.demes.v1.AddedChatR\x05chats\"z\n" +
+	"\tAddedChat\x12\x12\n" +
+	"\x04chat\x18\x01 \x01(\fR\x04chat\x12\x14\n" +
+	"\x05suite\x18\x02 \x01(\rR\x05suite\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12-\n" +
+	"\bcontacts\x18\x04 \x03(\v2\x11.demes.v1.ContactR\bcontacts\"?\n" +
 	"\aContact\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\"\xb3\x01\n" +
@@ -6405,7 +6717,14 @@ const file_demes_proto_rawDesc = "" +
 	"\bcontacts\x18\x04 \x03(\v2\x11.demes.v1.ContactR\bcontacts\x12 \n" +
 	"\fnot_after_ms\x18\x05 \x01(\x03R\n" +
 	"notAfterMs\x12\x14\n" +
-	"\x05suite\x18\x06 \x01(\rR\x05suiteB+Z)github.com/demes-chat/demes/internal/wireb\x06proto3"
+	"\x05suite\x18\x06 \x01(\rR\x05suite\"\x8f\x01\n" +
+	"\n" +
+	"DeviceLink\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\x12-\n" +
+	"\bcontacts\x18\x03 \x03(\v2\x11.demes.v1.ContactR\bcontacts\x12 \n" +
+	"\fnot_after_ms\x18\x04 \x01(\x03R\n" +
+	"notAfterMsB+Z)github.com/demes-chat/demes/internal/wireb\x06proto3"
 
 var (
 	file_demes_proto_rawDescOnce sync.Once
@@ -6420,7 +6739,7 @@ func file_demes_proto_rawDescGZIP() []byte {
 }
 
 var file_demes_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_demes_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
+var file_demes_proto_msgTypes = make([]protoimpl.MessageInfo, 84)
 var file_demes_proto_goTypes = []any{
 	(JoinAnswer_State)(0),  // 0: demes.v1.JoinAnswer.State
 	(*Event)(nil),          // 1: demes.v1.Event
@@ -6500,9 +6819,13 @@ var file_demes_proto_goTypes = []any{
 	(*Beat)(nil),           // 75: demes.v1.Beat
 	(*Hosting)(nil),        // 76: demes.v1.Hosting
 	(*JoinAsk)(nil),        // 77: demes.v1.JoinAsk
-	(*JoinAnswer)(nil),     // 78: demes.v1.JoinAnswer
-	(*Contact)(nil),        // 79: demes.v1.Contact
-	(*Link)(nil),           // 80: demes.v1.Link
+	(*DeviceAsk)(nil),      // 78: demes.v1.DeviceAsk
+	(*JoinAnswer)(nil),     // 79: demes.v1.JoinAnswer
+	(*DeviceAdded)(nil),    // 80: demes.v1.DeviceAdded
+	(*AddedChat)(nil),      // 81: demes.v1.AddedChat
+	(*Contact)(nil),        // 82: demes.v1.Contact
+	(*Link)(nil),           // 83: demes.v1.Link
+	(*DeviceLink)(nil),     // 84: demes.v1.DeviceLink
 }
 var file_demes_proto_depIdxs = []int32{
 	3,  // 0: demes.v1.EventBody.after:type_name -> demes.v1.Mark
@@ -6592,15 +6915,21 @@ var file_demes_proto_depIdxs = []int32{
 	4,  // 84: demes.v1.Marks.head:type_name -> demes.v1.Head
 	76, // 85: demes.v1.Beat.hosting:type_name -> demes.v1.Hosting
 	23, // 86: demes.v1.JoinAsk.request:type_name -> demes.v1.JoinRequest
-	0,  // 87: demes.v1.JoinAnswer.state:type_name -> demes.v1.JoinAnswer.State
-	42, // 88: demes.v1.JoinAnswer.base:type_name -> demes.v1.Base
-	79, // 89: demes.v1.JoinAnswer.contacts:type_name -> demes.v1.Contact
-	79, // 90: demes.v1.Link.contacts:type_name -> demes.v1.Contact
-	91, // [91:91] is the sub-list for method output_type
-	91, // [91:91] is the sub-list for method input_type
-	91, // [91:91] is the sub-list for extension type_name
-	91, // [91:91] is the sub-list for extension extendee
-	0,  // [0:91] is the sub-list for field type_name
+	78, // 87: demes.v1.JoinAsk.device:type_name -> demes.v1.DeviceAsk
+	0,  // 88: demes.v1.JoinAnswer.state:type_name -> demes.v1.JoinAnswer.State
+	42, // 89: demes.v1.JoinAnswer.base:type_name -> demes.v1.Base
+	82, // 90: demes.v1.JoinAnswer.contacts:type_name -> demes.v1.Contact
+	80, // 91: demes.v1.JoinAnswer.added:type_name -> demes.v1.DeviceAdded
+	5,  // 92: demes.v1.DeviceAdded.cert:type_name -> demes.v1.DeviceCert
+	81, // 93: demes.v1.DeviceAdded.chats:type_name -> demes.v1.AddedChat
+	82, // 94: demes.v1.AddedChat.contacts:type_name -> demes.v1.Contact
+	82, // 95: demes.v1.Link.contacts:type_name -> demes.v1.Contact
+	82, // 96: demes.v1.DeviceLink.contacts:type_name -> demes.v1.Contact
+	97, // [97:97] is the sub-list for method output_type
+	97, // [97:97] is the sub-list for method input_type
+	97, // [97:97] is the sub-list for extension type_name
+	97, // [97:97] is the sub-list for extension extendee
+	0,  // [0:97] is the sub-list for field type_name
 }
 
 func init() { file_demes_proto_init() }
@@ -6672,7 +7001,7 @@ func file_demes_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_demes_proto_rawDesc), len(file_demes_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   80,
+			NumMessages:   84,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -40,7 +40,8 @@ func golden() map[string][]byte {
 	}
 	handover := Marshal(&HandoverBody{Chat: chat[:], Generation: 2, Term: 7, To: id[:]})
 	value := Marshal(&Value{Chat: chat[:], Parent: 2, Base: PutHead(head), Council: [][]byte{id[:]}, Electors: [][]byte{id[:]}})
-	vote := Marshal(&VoteBody{Ballot: &Ballot{Round: 3, Device: id[:]}, Value: value})
+	valueHash := demes.Sum(value)
+	vote := Marshal(&VoteBody{Ballot: &Ballot{Round: 3, Device: id[:]}, ValueHash: valueHash[:]})
 	pack := func(m proto.Message) []byte { return Marshal(m) }
 	return map[string][]byte{
 		"event-found":       pack(PutEvent(found)),
