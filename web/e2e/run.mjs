@@ -1,6 +1,8 @@
 // `DEMES_BIN=./demes npm run e2e` drives three real nodes; `npm run e2e -- --fake` drives simulated ones, which only tests
-// the page. Then a hostile member and hostile pages try real nodes. Without a program or a browser it says so and ends
-// well. `npm run e2e -- --only hostile` (or workflow) runs one of them.
+// the page. Then real nodes have their messages and chats changed, and a hostile member and hostile pages try them.
+// Without a program or a browser it says so and ends well. `npm run e2e -- --only hostile` (or workflow, or amends) runs
+// one of them.
+import { amends } from './amends.mjs'
 import { browserIsMissing, launch, watch } from './browser.mjs'
 import { hostile } from './hostile.mjs'
 import { fakeNodes, realNodes } from './nodes.mjs'
@@ -40,7 +42,7 @@ if (browserIsMissing()) {
 } else if (!fake && !binary) {
   console.log('e2e: skipped, DEMES_BIN does not name the program (or use --fake)')
 } else {
-  const tests = fake ? [workflow] : [workflow, hostile].filter((test) => only === undefined || test.name === only)
+  const tests = fake ? [workflow] : [workflow, amends, hostile].filter((test) => only === undefined || test.name === only)
   for (const test of tests) {
     // Each has the machine for itself.
     // oxlint-disable-next-line no-await-in-loop

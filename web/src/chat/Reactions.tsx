@@ -11,10 +11,10 @@ interface ReactionsProps {
   open: boolean
 }
 
-/** "👍 by Ann and you": what a glance takes in, in words. */
+/** "👍 2 by Ann and you": what a glance takes in, in words. */
 function described(reaction: Reaction, names: Map<string, string>, me: string): string {
   const who = reaction.by.map((peer) => (peer.device === me ? 'you' : shownName(names, peer)))
-  return `${harmlessEmoji(reaction.emoji)} by ${list(who)}`
+  return `${harmlessEmoji(reaction.emoji)} ${reaction.by.length} by ${list(who)}`
 }
 
 /** The emoji under a message; each is a button that puts the user's own there or takes it back. */
@@ -35,7 +35,7 @@ export function Reactions({ message, names, me, open }: ReactionsProps) {
             disabled={!open}
             onClick={() => void session.react(message, reaction.emoji, !reaction.mine)}
           >
-            <bdi className="reaction-emoji">{harmlessEmoji(reaction.emoji)}</bdi>
+            <bdi className="reaction-emoji">{harmlessEmoji(reaction.emoji)}</bdi>{' '}
             <span className="reaction-count">{reaction.by.length}</span>
           </button>
         </li>

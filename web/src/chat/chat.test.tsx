@@ -137,11 +137,11 @@ describe('a message', () => {
     ]
     const { session, container } = show({ ...settled('bob', 1, 1), reactions })
     session.react = react
-    const thumbs = screen.getByRole('button', { name: '👍 by bob and you' })
+    const thumbs = screen.getByRole('button', { name: '👍 2 by bob and you' })
     expect(thumbs.getAttribute('aria-pressed')).toBe('true')
     fireEvent.click(thumbs)
     expect(react).toHaveBeenLastCalledWith(expect.anything(), '👍', false)
-    fireEvent.click(screen.getByRole('button', { name: '☃<b> by <i>eve' }))
+    fireEvent.click(screen.getByRole('button', { name: '☃<b> 1 by <i>eve' }))
     expect(react).toHaveBeenLastCalledWith(expect.anything(), '☃<b>\u202e', true)
     expect(container.querySelector('.reactions b, .reactions i')).toBeNull()
   })
