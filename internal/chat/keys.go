@@ -50,11 +50,13 @@ type keys struct {
 	used  bool           // group has changes that are not part of a batch
 	fresh []SecretChange // of this turn, beside those
 
-	backAt   int64 // Mono ms when this device asks again for the way back
-	backWait int64
-	backTurn int   // whose turn it is to be asked
-	infoAt   int64 // Mono ms of the last group info given out
-	pruneAt  int64 // wall ms when the oldest past keys go; 0: there are none
+	backAt    int64 // Mono ms when this device asks again for the way back
+	backWait  int64
+	backTurn  int            // whose turn it is to be asked
+	backDoubt bool           // a way back led nowhere
+	backFrom  demes.DeviceID // who was asked last
+	infoAt    int64          // Mono ms of the last group info given out
+	pruneAt   int64          // wall ms when the oldest past keys go; 0: there are none
 	// refreshAt is the Mono time in ms when this device wants new keys; 0: never.
 	refreshAt int64
 }

@@ -470,3 +470,34 @@ func TestACommitSurvivesItsAuthorsRestart(t *testing.T) {
 	}
 	r.goesOn()
 }
+
+// TestAWayBackThatLeadsNowhereIsGivenUp has a device without keys hold an external
+// commit that nobody can follow, as it gets from who lies about the group: it asks
+// others in turn.
+func TestAWayBackThatLeadsNowhereIsGivenUp(t *testing.T) {
+	r := newRoom(t, 4)
+	g := r.others(r.host())[0]
+	c := g.chat
+	c.keys.lose(c)
+	c.keys.back = &comeback{mls: []byte("nobody can follow this"), group: r.host().disk.groupOf(t, r.host().chat), epoch: c.fold.Epoch}
+	if !r.until(60_000, func() bool { return c.keys.group != nil && c.keys.current(c) }) {
+		t.Fatalf("it waits for ever for what never settles\n%s", r)
+	}
+	r.agree("once it is back")
+	c.keys.lose(c)
+	liar := r.others(g, r.host())[0]
+	c.keys.backDoubt, c.keys.backFrom = true, r.host().id
+	info, err := liar.chat.keys.group.GroupInfo(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = liar.tells(g, &wire.Frame{Kind: &wire.Frame_KeysInfo{KeysInfo: &wire.KeysInfo{Epoch: c.fold.Epoch, GroupInfo: info}}}); c.keys.back != nil {
+		t.Error("after a lie, one is believed who was not asked")
+	}
+	if !r.until(RejoinGap+60_000, func() bool { return c.keys.group != nil && c.keys.current(c) }) {
+		t.Fatalf("it does not come back a second time\n%s", r)
+	}
+	if c.keys.backDoubt {
+		t.Error("it doubts for ever")
+	}
+}

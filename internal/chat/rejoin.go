@@ -16,6 +16,9 @@ const (
 	BackMost  = 30_000 // up to here
 	BackAsked = 4      // members that are asked for a group info at once
 	InfoPace  = 200    // between two group infos that a member gives out
+	// BackGiveUp is the wait at which an external commit that does not settle is
+	// given up: it was sent for 8 s then.
+	BackGiveUp = 4_000
 )
 
 // comeBackAgain asks a member for the way back: a device without keys takes its own
@@ -28,12 +31,20 @@ func (c *Chat) comeBackAgain() {
 	if k.back != nil && k.back.epoch != c.fold.Epoch && !c.settles(k.back) {
 		c.dropBack() // another commit won its epoch
 	}
+	if k.back != nil && k.backWait >= BackGiveUp && !c.settles(k.back) {
+		c.dropBack() // nobody can follow it: who gave the way may have lied
+		k.backDoubt, k.backWait = true, 0
+	}
 	k.backWait = min(max(2*k.backWait, BackFirst), BackMost)
 	k.backAt = c.now.Mono + k.backWait
-	helpers := c.helpers()
-	for i := range min(BackAsked, len(helpers)) {
+	helpers, most := c.helpers(), BackAsked
+	if k.backDoubt {
+		most = 1 // one after the other, and nobody else is believed
+	}
+	for i := range min(most, len(helpers)) {
 		d := helpers[(k.backTurn+i)%len(helpers)]
 		if k.back == nil {
+			k.backFrom = d
 			c.send(d, &wire.Frame{Kind: &wire.Frame_KeysAsk{KeysAsk: &wire.KeysAsk{Epoch: c.fold.Epoch}}})
 		} else if k.back.epoch == c.fold.Epoch {
 			c.send(d, &wire.Frame{Kind: &wire.Frame_Rejoin{Rejoin: &wire.Rejoin{Epoch: k.back.epoch, Mls: k.back.mls}}})
@@ -89,7 +100,7 @@ func (c *Chat) stepKeysAsk(from demes.DeviceID, m *wire.KeysAsk) error {
 // be what the settled log says: nobody is led back behind a removal.
 func (c *Chat) stepKeysInfo(from demes.DeviceID, m *wire.KeysInfo) error {
 	k := &c.keys
-	if k.group != nil || k.back != nil || m.GetEpoch() != c.fold.Epoch || c.fold.Members[c.self] == nil {
+	if k.group != nil || k.back != nil || m.GetEpoch() != c.fold.Epoch || c.fold.Members[c.self] == nil || k.backDoubt && from != k.backFrom {
 		return nil
 	}
 	if !c.fold.group.MatchesInfo(m.GetGroupInfo()) {
@@ -139,7 +150,7 @@ func (k *keys) comeBack(c *Chat) {
 	k.group.Saved()
 	k.fresh = append(k.fresh, SecretChange{Space: spaceNow, Reset: true, Put: recordsOf(k.group.Records())},
 		SecretChange{Space: spaceBack, Reset: true})
-	k.back, k.backAt, k.backWait, k.backTurn = nil, 0, 0, 0
+	k.back, k.backAt, k.backWait, k.backTurn, k.backDoubt = nil, 0, 0, 0, false
 	c.planRefresh()
 	c.notice(Notice{Kind: NoticeMembers})
 }
