@@ -12,7 +12,7 @@ import (
 const (
 	ProposeBatch = 256      // entries proposed at once
 	ProposeBytes = 1 << 20  // bytes proposed at once
-	MaxAheadMs   = 600_000  // log time above the median of the connected members' clocks
+	MaxAheadMs   = 600_000  // log time above or below the median of the connected members' clocks
 	MaxReports   = 64 * 256 // pairs in the latency matrix
 	MatrixShown  = 16       // members up to which everybody is told the whole matrix
 )
@@ -169,9 +169,9 @@ func (c *Chat) isNext(e *demes.Event) bool {
 }
 
 // stamp is the log time of an entry proposed now: this device's clock, at most
-// MaxAheadMs above the median of the connected members' clocks, of two the lower:
-// a clock that jumps must not take the log along, which never goes back
-// (docs/protocol.md#log-time).
+// MaxAheadMs above or below the median of the connected members' clocks, of two the
+// lower: a clock that jumps must not take the log along, which never goes back, nor
+// hold it up, by which all waits of the log are judged (docs/protocol.md#log-time).
 func (c *Chat) stamp() int64 {
 	clocks, there := []int64{c.now.Wall}, c.connected()
 	for _, d := range there {
@@ -184,7 +184,7 @@ func (c *Chat) stamp() int64 {
 	}
 	slices.Sort(clocks)
 	median := clocks[(len(clocks)-1)/2]
-	return max(min(c.now.Wall, median+MaxAheadMs), c.fold.LogMs)
+	return max(min(max(c.now.Wall, median-MaxAheadMs), median+MaxAheadMs), c.fold.LogMs)
 }
 
 // relay sends on what was first held and what was settled this turn.
