@@ -2,6 +2,7 @@ package chat
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"testing"
 
 	"github.com/demes-chat/demes"
@@ -165,7 +166,12 @@ func TestKnocksAreBoundedAndWaitForTheFounder(t *testing.T) {
 // TestACommitOfEverythingWantedFits admits as many as may wait, each with the
 // largest request there can be.
 func TestACommitOfEverythingWantedFits(t *testing.T) {
-	r := newRoom(t, 2)
+	for _, suite := range []mls.Suite{mls.X25519, mls.XWing} {
+		t.Run(fmt.Sprintf("suite %04x", uint16(suite)), func(t *testing.T) { everythingWantedFits(t, newRoomIn(t, suite, 2)) })
+	}
+}
+
+func everythingWantedFits(t *testing.T, r *room) {
 	key := r.invited(r.guests[0], MaxWanted)
 	g := r.guests[1]
 	c := g.chat
@@ -186,6 +192,18 @@ func TestACommitOfEverythingWantedFits(t *testing.T) {
 	if got := len(r.guests[0].chat.fold.Members); got != MaxWanted+2 {
 		t.Fatalf("%d members, want %d", got, MaxWanted+2)
 	}
+	largest := 0
+	for _, entry := range r.guests[0].disk.settled {
+		if entry.Event != nil && entry.Void == "" {
+			largest = max(largest, len(entry.Event.Payload))
+		}
+	}
+	// The path of a commit grows with the members that never committed, by a
+	// ciphertext each.
+	if most := demes.MaxCommitPayload - MaxMembers*1_300; largest > most {
+		t.Errorf("the largest commit has %d bytes, which leaves no room for the path of a large chat: want at most %d", largest, most)
+	}
+	r.agree("with all of them wanted")
 }
 
 // TestMoreWishesThanTheyCanBeGranted has one member asked by more than an invite,
