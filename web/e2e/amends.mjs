@@ -29,6 +29,8 @@ async function details(page) {
   await page.getByRole('heading', { name: 'End-to-end encrypted' }).waitFor()
 }
 
+const code = async (page) => (await page.getByRole('group', { name: 'Code of this epoch' }).textContent())?.trim()
+
 async function closeDetails(page) {
   await page.keyboard.press('Escape')
   await page.getByRole('heading', { name: 'End-to-end encrypted' }).waitFor({ state: 'detached' })
@@ -109,7 +111,6 @@ export async function amends({ browser, nodes, watch, step }) {
 
   step('amends: the code of the epoch is the same on both screens')
   for (const page of [alice, bob]) await details(page)
-  const code = async (page) => (await page.getByRole('group', { name: 'Code of this epoch' }).textContent())?.trim()
   await until('equal codes', async () => (await code(alice)) === (await code(bob)))
   assert.match(await code(alice) ?? '', /^\d{5}( \d{5}){5}$/)
   await alice.getByText('post-quantum hybrid').waitFor()

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict'
 import { attackBites, hostilePages } from './attack.mjs'
 import { member, until } from './member.mjs'
-import { PASTED, short, TEXTS } from './payloads.mjs'
+import { EMOJI, PASTED, short, TEXTS } from './payloads.mjs'
 
 const SOON_MS = 20_000
 const TITLES = 12
 const NAMES = 12
+const EDITS = 24
 
 /** Notes what a page must never do, beside the errors that `watch` notes. */
 async function guard(page, origin, problems) {
@@ -57,6 +58,51 @@ async function harmless(page, where) {
 /** As the page shows a text: without overrides and controls. */
 const shown = (text) => text.replace(/[\u202A-\u202E]/gu, '').replace(/[^\P{Cc}\n\t]/gu, '').trim()
 
+/** What a member makes of a message that is there: other texts, and reactions. */
+async function hostileAmends({ page, bob, id, step }) {
+  step(`hostile: one message is edited ${EDITS} times`)
+  const { id: sent } = await bob.call('POST', `/chats/${id}/messages`, { text: 'to be edited' })
+  const row = page.locator(`[data-message="${sent}"]`)
+  await row.waitFor()
+  for (const text of short(200).filter((one) => /^[ -~]+$/.test(one)).slice(0, EDITS)) {
+    await bob.call('PATCH', `/chats/${id}/messages/${sent}`, { text })
+    await until(`the edit ${text}`, async () => shown(await row.locator('.text').textContent() ?? '') === shown(text))
+    await harmless(page, `the edit ${text}`)
+  }
+
+  step(`hostile: ${EMOJI.length} reactions that are none`)
+  const taken = []
+  for (const emoji of EMOJI) {
+    const path = `/chats/${id}/messages/${sent}/reactions/${encodeURIComponent(emoji)}`
+    if (await bob.call('PUT', path).then(() => true, () => false)) taken.push(emoji)
+  }
+  assert.ok(taken.length >= 5, `only ${taken} were taken`)
+  await until('the reactions are shown', async () => (await row.locator('.reaction').count()) === taken.length)
+  await harmless(page, 'reactions')
+  const wide = await row.locator('.reaction').evaluateAll((all) => Math.max(...all.map((one) => one.getBoundingClientRect().width)))
+  assert.ok(wide < 200, `a reaction is ${wide} wide`)
+  await bob.call('DELETE', `/chats/${id}/messages/${sent}`)
+  await row.getByText('Message deleted').waitFor()
+  assert.equal(await row.locator('.text, .reaction').count(), 0, 'something of a deleted message is left')
+}
+
+/** An admin's titles and the details of a chat whose members' names are hostile. */
+async function hostileTitles({ page, alice, bob, id, step }) {
+  step(`hostile: ${TITLES} new titles of a chat, and its details`)
+  const { account } = await bob.call('GET', '/node')
+  await alice.call('PUT', `/chats/${id}/members/${account}/role`, { role: 'admin' })
+  await until('bob is an admin', async () => (await bob.call('GET', `/chats/${id}`)).members.some((one) => one.account === account && one.role === 'admin'))
+  await page.getByRole('button', { name: 'More', exact: true }).click()
+  await page.getByRole('menuitem', { name: 'Chat details' }).click()
+  await page.getByRole('heading', { name: 'End-to-end encrypted' }).waitFor()
+  for (const title of short(100).filter((text) => /^[ -~]+$/.test(text)).slice(0, TITLES)) {
+    await bob.call('PATCH', `/chats/${id}`, { title })
+    await until(`the title ${title}`, async () => (await page.getByRole('textbox', { name: 'Title' }).inputValue()) === title)
+    await harmless(page, `the title ${title}`)
+  }
+  await page.keyboard.press('Escape')
+}
+
 async function hostileMember({ browser, nodes, watch, step, problems }) {
   const alice = member(nodes.urls.alice)
   const bob = member(nodes.urls.bob)
@@ -98,6 +144,8 @@ async function hostileMember({ browser, nodes, watch, step, problems }) {
     return TEXTS.every((text) => seen.has(shown(text)) || /xn--|а/.test(text))
   })
 
+  await hostileAmends({ page, bob, id, step })
+
   step(`hostile: ${NAMES} names`)
   for (const name of short(64).slice(0, NAMES)) {
     await bob.call('PATCH', '/node', { name })
@@ -107,6 +155,8 @@ async function hostileMember({ browser, nodes, watch, step, problems }) {
     await page.getByRole('log').getByText(`now I am ${name}`, { exact: true }).first().waitFor()
     await harmless(page, `the name ${name}`)
   }
+
+  await hostileTitles({ page, alice, bob, id, step })
 
   step(`hostile: ${TITLES} titles`)
   for (const title of short(100).filter((text) => /^[ -~]+$/.test(text)).slice(-TITLES)) {

@@ -46,3 +46,9 @@ export const short = (limit) => [...MARKUP, ...BREAKOUTS, ...LINKS].filter((text
 export const PASTED = [
   `<img src=x onerror=${MARK}>`, `javascript:${MARK}`, `demes://join#<script>${MARK}</script>`, `${ELSEWHERE}#${MARK}`, `elsewhere.invalid:4001`, `"><svg onload=${MARK}>`,
 ]
+
+/** What a member could put to a message as an emoji: each begins with one, as the node demands. */
+export const EMOJI = [
+  `☃<img src=x onerror=${MARK}>`, `☃<script>${MARK}</script>`, `☃" onmouseover="${MARK}`, `☃ javascript:${MARK}`, `☃${ELSEWHERE}`, '☃__proto__', '☃'.repeat(20), '👩🏽‍🚀', '🏳️‍🌈', `☃${'\u0301'.repeat(20)}`,
+  '☃\u202eabc', '☃\u2066abc', '☃&lt;b&gt;', '﷽', '☃\u{E0041}\u{E0042}',
+]

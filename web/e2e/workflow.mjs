@@ -95,6 +95,7 @@ export async function workflow({ browser, nodes, watch, step }) {
   assert.deepEqual(await axe(pages.bob, 'chat'), [])
 
   step('a reply, and text that looks like markup')
+  await log(pages.bob).locator('.message', { hasText: 'hello from alice' }).hover()
   await log(pages.bob).getByRole('button', { name: 'Reply to alice' }).first().click()
   await say(pages.bob, '<img src=x onerror=alert(1)> **hi**')
   await allSee(all, '<img src=x onerror=alert(1)> **hi**')

@@ -4,7 +4,6 @@ import type { Rights } from '../state/rights'
 import { harmlessText, shownName } from '../text/harmless'
 import { clockTime, fullTime, timeLeft } from '../text/time'
 import { Avatar } from '../ui/Avatar'
-import { Icon } from '../ui/Icon'
 import { Name } from '../ui/Name'
 import { FailedHelp } from './FailedHelp'
 import { MessageBody, silence } from './MessageBody'
@@ -54,7 +53,6 @@ function Times({ message }: { message: Message }) {
   return (
     <>
       {message.edited_at !== undefined && <span className="edited" title={`Edited ${fullTime(message.edited_at)}`}>edited</span>}
-      {left !== '' && <Icon name="hourglass" className="expiring" />}
       <time dateTime={message.sent_at} title={fullTime(message.sent_at) + goes}>{clockTime(message.sent_at)}</time>
       {left !== '' && <span className="unseen">, disappears in {left}</span>}
     </>
