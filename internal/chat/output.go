@@ -74,6 +74,15 @@ type Batch struct {
 	// Settled are the next entries of the settled log, in index order.
 	Settled []SettledEntry
 
+	// Past are entries from before the settled log that are not proven: they are
+	// kept apart, where nothing shows or serves them. DropPast forgets all of them
+	// before these. Adopt, when not 0, moves those from this index on into the
+	// settled log: they are proven. What an earlier life of this device had settled
+	// in their places gives way to them.
+	Past     []SettledEntry
+	DropPast bool
+	Adopt    uint64
+
 	// Outbox are this device's own items that have a seq and no signature yet;
 	// OutboxDone are those that were signed (they are among Events now).
 	Outbox     []OutboxItem

@@ -15,7 +15,8 @@ type disk struct {
 	values  map[string][]byte
 	raft    []chat.RaftEntry
 	events  map[demes.EventID]*demes.Event // held and settled
-	settled []chat.SettledEntry            // settled[0].Index is first
+	settled []chat.SettledEntry            // by index
+	past    map[uint64]chat.SettledEntry   // before settled, and not proven
 	outbox  map[uint64]chat.OutboxItem
 	pending *chat.Batch // being written
 
@@ -29,7 +30,7 @@ type secretName struct{ space, name string }
 func newDisk() *disk {
 	return &disk{
 		values: map[string][]byte{}, events: map[demes.EventID]*demes.Event{}, outbox: map[uint64]chat.OutboxItem{},
-		secrets: map[secretName][]byte{}, contents: map[demes.EventID]chat.Content{},
+		secrets: map[secretName][]byte{}, contents: map[demes.EventID]chat.Content{}, past: map[uint64]chat.SettledEntry{},
 	}
 }
 
@@ -38,6 +39,7 @@ func (d *disk) clone() *disk {
 		id: d.id, values: maps.Clone(d.values), raft: slices.Clone(d.raft), events: maps.Clone(d.events),
 		settled: slices.Clone(d.settled), outbox: maps.Clone(d.outbox),
 		secrets: maps.Clone(d.secrets), contents: maps.Clone(d.contents),
+		past: maps.Clone(d.past),
 	}
 }
 
@@ -75,13 +77,14 @@ func (d *disk) commit() {
 		delete(d.events, id)
 	}
 	for _, s := range b.Settled {
-		if n := len(d.settled); n == 0 || d.settled[n-1].Index+1 == s.Index {
+		if n := len(d.settled); n == 0 || d.settled[n-1].Index < s.Index {
 			d.settled = append(d.settled, s)
 			if s.Event != nil {
 				d.events[s.Event.ID] = s.Event
 			}
 		}
 	}
+	d.commitPast(b)
 	for _, item := range b.Outbox {
 		d.outbox[item.Seq] = item
 	}
@@ -97,6 +100,34 @@ func (d *disk) commit() {
 	for _, change := range b.Secrets {
 		d.commitSecrets(change)
 	}
+}
+
+// commitPast keeps what is not proven apart, and takes in what is.
+func (d *disk) commitPast(b *chat.Batch) {
+	if b.DropPast {
+		clear(d.past)
+	}
+	for _, s := range b.Past {
+		d.past[s.Index] = s
+	}
+	if b.Adopt == 0 {
+		return
+	}
+	for _, index := range slices.Sorted(maps.Keys(d.past)) {
+		s := d.past[index]
+		if index < b.Adopt {
+			continue
+		}
+		delete(d.past, index)
+		d.settled = slices.DeleteFunc(d.settled, func(old chat.SettledEntry) bool {
+			return old.Index == index || old.Event != nil && s.Event != nil && old.Event.ID == s.Event.ID
+		})
+		d.settled = append(d.settled, s)
+		if s.Event != nil {
+			d.events[s.Event.ID] = s.Event
+		}
+	}
+	slices.SortFunc(d.settled, func(x, y chat.SettledEntry) int { return cmp.Compare(x.Index, y.Index) })
 }
 
 func (d *disk) commitSecrets(change chat.SecretChange) {
@@ -132,11 +163,12 @@ func (d *disk) commitRaft(r *chat.RaftChange) {
 
 // Settled implements chat.Log.
 func (d *disk) Settled(_ demes.ChatID, from uint64, maxBytes int) (out []chat.SettledEntry, err error) {
-	if len(d.settled) == 0 || from < d.settled[0].Index {
+	at, here := slices.BinarySearchFunc(d.settled, from, func(s chat.SettledEntry, index uint64) int { return cmp.Compare(s.Index, index) })
+	if !here {
 		return nil, nil
 	}
 	size := 0
-	for i := int(from - d.settled[0].Index); i < len(d.settled) && size < maxBytes; i++ {
+	for i := at; i < len(d.settled) && size < maxBytes && d.settled[i].Index == from+uint64(i-at); i++ {
 		entry := d.settled[i]
 		entry.Event = d.read(entry.Event)
 		out = append(out, entry)

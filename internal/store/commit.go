@@ -105,6 +105,7 @@ func (c change) apply() error {
 		{"drop events", c.dropEvents},
 		{"hold events", c.holdEvents},
 		{"settle", c.settle},
+		{"keep the past", c.keepPast},
 		{"keep contents", c.keepContents},
 		{"forget contents", c.forgetContents},
 		{"change the outbox", c.changeOutbox},
@@ -238,29 +239,44 @@ func (c change) settle() error {
 }
 
 func (c change) settleOne(e *chat.SettledEntry) error {
-	if err := storable(e.Index, e.Position); err != nil {
+	row, err := c.entryRow(e)
+	if err != nil {
 		return err
 	}
-	var position, device, seq, event any
-	if e.Position != 0 {
-		position = e.Position
-	}
 	if e.Event != nil {
-		if err := storable(e.Event.ID.Seq); err != nil {
-			return err
-		}
-		device, seq = e.Event.ID.Device[:], e.Event.ID.Seq
-		event = seal(eventKey(c.chat, e.Event.ID), eventContent(e.Event))
-		if err := c.exec(sqlHeldDelete, c.chat, device, seq); err != nil {
+		if err := c.exec(sqlHeldDelete, c.chat, row.device, row.seq); err != nil {
 			return err
 		}
 	}
-	data := seal(entryKey(c.chat, e.Index), entryContent(e))
-	err := c.exec(sqlSettledInsert, c.chat, e.Index, position, device, seq, event, data)
+	err = c.exec(sqlSettledInsert, c.chat, e.Index, row.position, row.device, row.seq, row.event, row.data)
 	if !errors.Is(err, sqlite3.CONSTRAINT) {
 		return err
 	}
-	return c.requireSame(e.Index, event, data, err)
+	return c.requireSame(e.Index, row.event, row.data, err)
+}
+
+// entryRow is an entry of a log as it is stored.
+type entryRow struct {
+	position, device, seq, event any
+	data                         []byte
+}
+
+func (c change) entryRow(e *chat.SettledEntry) (row entryRow, err error) {
+	if err := storable(e.Index, e.Position); err != nil {
+		return row, err
+	}
+	if e.Position != 0 {
+		row.position = e.Position
+	}
+	if e.Event != nil {
+		if err := storable(e.Event.ID.Seq); err != nil {
+			return row, err
+		}
+		row.device, row.seq = e.Event.ID.Device[:], e.Event.ID.Seq
+		row.event = seal(eventKey(c.chat, e.Event.ID), eventContent(e.Event))
+	}
+	row.data = seal(entryKey(c.chat, e.Index), entryContent(e))
+	return row, nil
 }
 
 // requireSame lets a settled entry be settled again, and not changed: entries

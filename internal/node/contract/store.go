@@ -39,6 +39,8 @@ func TestStore(t *testing.T, open OpenStore) {
 		{"settled entries are never rewritten", testRewrite},
 		{"unsettling gives events back to the tail", testUnsettle},
 		{"unsettling and settling in one batch", testResettle},
+		{"the past is apart until it is adopted", testPast},
+		{"what is adopted replaces what stood there", testPastGivesWay},
 		{"the settled log is read in pieces", testSettledPieces},
 		{"the settled log is read only where it is held", testSettledGap},
 		{"messages are paged both ways", testPaging},

@@ -39,6 +39,7 @@ type memoryChat struct {
 	raft       map[uint64]chat.RaftEntry
 	held       map[demes.EventID]*demes.Event
 	settled    map[uint64]chat.SettledEntry
+	past       map[uint64]chat.SettledEntry
 	byID       map[demes.EventID]uint64
 	byPosition map[uint64]uint64
 	outbox     map[uint64]chat.OutboxItem
@@ -138,7 +139,7 @@ func (m *MemoryStore) chat(u *undo, id demes.ChatID) *memoryChat {
 	if m.logs[id] == nil {
 		put(u, m.logs, id, &memoryChat{
 			values: map[string][]byte{}, raft: map[uint64]chat.RaftEntry{}, held: map[demes.EventID]*demes.Event{},
-			settled: map[uint64]chat.SettledEntry{}, byID: map[demes.EventID]uint64{},
+			settled: map[uint64]chat.SettledEntry{}, past: map[uint64]chat.SettledEntry{}, byID: map[demes.EventID]uint64{},
 			byPosition: map[uint64]uint64{}, outbox: map[uint64]chat.OutboxItem{},
 			secrets: map[secretName][]byte{}, contents: map[demes.EventID]chat.Content{},
 		})
@@ -179,6 +180,9 @@ func (c *memoryChat) apply(u *undo, b *chat.Batch) error {
 		if err := c.settle(u, e); err != nil {
 			return err
 		}
+	}
+	if err := c.keepPast(u, b); err != nil {
+		return err
 	}
 	if err := c.changeContents(u, b); err != nil {
 		return err

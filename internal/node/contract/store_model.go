@@ -103,9 +103,23 @@ func (c *modelChat) draw(t *rapid.T) *chat.Batch {
 		})
 		b.OutboxDone = append(b.OutboxDone, small.Draw(t, "done"))
 	}
+	c.drawPast(t, b)
 	c.drawContents(t, b)
 	b.Secrets = drawSecrets(t)
 	return b
+}
+
+// drawPast keeps entries apart and adopts some: what they take the place of goes.
+func (c *modelChat) drawPast(t *rapid.T, b *chat.Batch) {
+	if len(c.events) == 0 || c.index == 0 || rapid.IntRange(0, 3).Draw(t, "past") > 0 {
+		return
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "past entries") {
+		index := rapid.Uint64Range(1, c.index).Draw(t, "past index")
+		b.Past = append(b.Past, settling(index, index, rapid.SampledFrom(c.events).Draw(t, "past event"))...)
+	}
+	b.DropPast = rapid.IntRange(0, 3).Draw(t, "drop past") == 0
+	b.Adopt = rapid.Uint64Range(0, c.index).Draw(t, "adopt")
 }
 
 // drawContents says things in events, forgets some, and names any of them as

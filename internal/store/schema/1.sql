@@ -58,6 +58,19 @@ CREATE TABLE settled (
 CREATE UNIQUE INDEX settled_event ON settled (chat, device, seq) WHERE device IS NOT NULL;
 CREATE UNIQUE INDEX settled_position ON settled (chat, position) WHERE position IS NOT NULL;
 
+-- Entries from before the settled log that are not proven yet: they move to settled
+-- once they are, and contradict nothing until then. Their shape is the same.
+CREATE TABLE past (
+    chat     INTEGER NOT NULL,
+    idx      INTEGER NOT NULL,
+    position INTEGER,
+    device   BLOB,
+    seq      INTEGER,
+    event    BLOB,
+    data     BLOB NOT NULL,
+    PRIMARY KEY (chat, idx)
+) WITHOUT ROWID;
+
 -- This device's own items that are numbered and not signed yet.
 CREATE TABLE outbox (
     chat INTEGER NOT NULL,
