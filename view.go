@@ -83,6 +83,7 @@ type MemberView struct {
 	Read    uint64   `json:"read"` // position up to which this member has shown it
 	RTTms   *float64 `json:"rtt_ms"`
 	Leaving bool     `json:"leaving,omitempty"` // has left; its removal is not final yet
+	History bool     `json:"history,omitempty"` // may see messages from before it came
 	// Verified: the user compared safety numbers with this account, and none of its
 	// devices has changed since.
 	Verified bool `json:"verified"`
@@ -146,6 +147,7 @@ type ChatView struct {
 	Knocks      []KnockView  `json:"knocks,omitempty"`
 	Problem     *ProblemView `json:"problem,omitempty"`
 	CatchingUp  *Progress    `json:"catching_up,omitempty"`
+	History     *Progress    `json:"history,omitempty"` // of what settled before this device came
 }
 
 // SettingsView are the rules of a chat.

@@ -89,8 +89,9 @@ func (c *Chat) mayAmend(by, of demes.DeviceID, a *wire.Amend) bool {
 }
 
 // amend does what a settled amend asks of this device: a deleted message is
-// deleted from its disk, and what is shown changes.
-func (c *Chat) amend(e *demes.Event) {
+// deleted from its disk, and what is shown changes. index is where it settled: what
+// was said long ago may be read late.
+func (c *Chat) amend(e *demes.Event, index uint64) {
 	said, err := wire.OpenContent(e, e.Plain)
 	if err != nil {
 		return
@@ -102,8 +103,12 @@ func (c *Chat) amend(e *demes.Event) {
 	}
 	switch kind := a.GetKind().(type) {
 	case *wire.Amend_Title:
-		c.title = kind.Title
+		if index < c.titleAt {
+			return
+		}
+		c.title, c.titleAt = kind.Title, index
 		c.put("title", []byte(kind.Title))
+		c.put("title.at", number(index))
 		c.notice(Notice{Kind: NoticeMembers})
 		return
 	case *wire.Amend_Delete:

@@ -107,7 +107,9 @@ type Chat struct {
 	keys  keys
 
 	reading reading
+	history history
 	title   string // by an amend; empty: that of the found event
+	titleAt uint64 // index of that amend
 
 	phase   demes.Phase
 	mode    demes.Mode
@@ -216,6 +218,7 @@ func Enter(cfg Config, now demes.Now, base *wire.Base, secrets *mls.KeyPackageSe
 	c.planRefresh()
 	c.put("base", wire.Marshal(&wire.Base{State: base.GetState(), Proof: base.GetProof(), Found: base.GetFound()}))
 	c.put("first", wire.Marshal(wire.PutHead(fold.Head)))
+	c.wantHistory()
 	c.keepFold(true)
 	c.setPhase()
 	return c, c.takeSeat(nil)
@@ -261,6 +264,9 @@ func Open(cfg Config, now demes.Now, saved *Saved) (*Chat, error) {
 	if err := c.resumeReading(saved.Values); err != nil {
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
+	if err := c.resumeHistory(saved.Values); err != nil {
+		return nil, fmt.Errorf("open chat: %w", err)
+	}
 	c.checked = len(c.fold.Members) == 1
 	c.setPhase()
 	if c.gone() {
@@ -291,7 +297,7 @@ func (c *Chat) readValues(values map[string][]byte) error {
 		return err
 	}
 	c.log.startTree = values["start.tree"]
-	c.title = string(values["title"])
+	c.title, c.titleAt = string(values["title"]), readNumber(values["title.at"])
 	c.final.index = max(proofHead(proof).Index, start.GetIndex()) // a base is final
 	c.own.read = readNumber(values["read"])
 	return nil
@@ -423,6 +429,7 @@ func (c *Chat) Output() (Output, bool) {
 		c.goOn()
 		c.readOn()
 		c.comeBackAgain()
+		c.recall()
 		c.askContents()
 		c.seal()
 		c.stage()

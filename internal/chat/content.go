@@ -29,6 +29,7 @@ type reading struct {
 
 	lack    map[demes.DeviceID]bool // who cannot show the first event of lacks either
 	turn    int                     // whose turn it is to be asked
+	shower  demes.DeviceID          // who showed something last; zero: ask the next
 	asked   demes.DeviceID          // whose answer is waited for
 	askedAt int64                   // Mono ms
 	total   uint64                  // length of lacks when it began, for progress
@@ -160,7 +161,7 @@ func (c *Chat) settleContent(entry *SettledEntry) {
 		c.expire(e, entry.LogMs+after)
 	}
 	if e.Kind == demes.KindAmend {
-		c.amend(e)
+		c.amend(e, entry.Index)
 	}
 }
 
@@ -190,6 +191,17 @@ func (c *Chat) waitFor(index uint64) {
 func (c *Chat) lacking(index uint64) {
 	c.reading.lacks.add(index)
 	c.reading.total = max(c.reading.total, c.reading.lacks.to-c.reading.lacks.from+1)
+	c.keepLacks()
+}
+
+// lackFrom notes that nothing of a part of the log was read: it joined the log, and
+// its keys never come.
+func (c *Chat) lackFrom(from, to uint64) {
+	r := &c.reading
+	r.lacks.add(from)
+	r.lacks.add(to)
+	r.total = r.lacks.to - r.lacks.from + 1
+	r.lack, r.asked, r.askedAt = nil, demes.DeviceID{}, 0
 	c.keepLacks()
 }
 

@@ -299,8 +299,9 @@ func (c *Chat) stageRemovals() {
 	c.stage()
 }
 
-// Invite puts an invite key into the log; the caller keeps the secret.
-func (c *Chat) Invite(now demes.Now, key ed25519.PublicKey, uses uint32, validForMs int64) (notAfter int64, err error) {
+// Invite puts an invite key into the log; the caller keeps the secret. history says
+// that who comes by it may see what was said before.
+func (c *Chat) Invite(now demes.Now, key ed25519.PublicKey, uses uint32, validForMs int64, history bool) (notAfter int64, err error) {
 	c.now = now
 	if uses == 0 || uses > MaxInviteUses || validForMs <= 0 || validForMs > InviteMax {
 		return 0, demes.Problem(demes.CodeBadInput, "The invite's limits cannot be used",
@@ -310,7 +311,7 @@ func (c *Chat) Invite(now demes.Now, key ed25519.PublicKey, uses uint32, validFo
 		return 0, notAllowed()
 	}
 	notAfter = max(now.Wall, c.fold.LogMs) + validForMs
-	_, err = c.submit(demes.KindInvite, wire.Marshal(&wire.Invite{InviteKey: key, Uses: uses, NotAfterMs: notAfter}), "")
+	_, err = c.submit(demes.KindInvite, wire.Marshal(&wire.Invite{InviteKey: key, Uses: uses, NotAfterMs: notAfter, History: history}), "")
 	return notAfter, err
 }
 

@@ -35,7 +35,7 @@ func (r *room) wishWith(of *author, key ed25519.PrivateKey, change func(b *wire.
 func (r *room) invited(by *guest, uses uint32) ed25519.PrivateKey {
 	r.t.Helper()
 	key := keyOf(7_000)
-	if _, err := by.chat.Invite(r.clock(), key.Public().(ed25519.PublicKey), uses, 3_600_000); err != nil {
+	if _, err := by.chat.Invite(r.clock(), key.Public().(ed25519.PublicKey), uses, 3_600_000, false); err != nil {
 		r.t.Fatal(err)
 	}
 	r.run(500)

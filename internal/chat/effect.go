@@ -29,7 +29,7 @@ func (f *Fold) applyFound(s Sealed) (Outcome, string) {
 	f.Lamport = e.Lamport
 	f.Members[device] = &Member{
 		Device: device, Account: account, Cert: found.GetCert(), Name: found.GetName(), Role: demes.RoleFounder,
-		SinceIndex: f.Head.Index, SinceMs: f.LogMs, LastSeq: 1, LastHash: e.Hash, Addresses: found.GetAddresses(),
+		SinceIndex: f.Head.Index, ShownFrom: f.Head.Index, SinceMs: f.LogMs, LastSeq: 1, LastHash: e.Hash, Addresses: found.GetAddresses(),
 	}
 	return Consumed, ""
 }

@@ -317,7 +317,7 @@ func (c *Chat) push(to demes.DeviceID, theirs map[demes.DeviceID]uint64) {
 		return size <= PushBytes
 	}
 	if _, known := c.hostNow(); !known {
-		for _, e := range c.settledAfter(c.peer(to).head) {
+		for _, e := range c.settledAfter(to) {
 			if !add(e) {
 				break
 			}
@@ -334,12 +334,16 @@ func (c *Chat) push(to demes.DeviceID, theirs map[demes.DeviceID]uint64) {
 }
 
 // settledAfter lists the events that were settled here after another device's
-// head, about wire.MaxBatch bytes of them.
-func (c *Chat) settledAfter(head demes.Head) (out []*demes.Event) {
-	if head.Index >= c.log.durable || head.Index+1 < c.log.first {
+// head, and after it came, about wire.MaxBatch bytes of them.
+func (c *Chat) settledAfter(to demes.DeviceID) (out []*demes.Event) {
+	from := c.peer(to).head.Index + 1
+	if m := c.fold.Members[to]; m != nil {
+		from = max(from, m.SinceIndex)
+	}
+	if from > c.log.durable || from < c.log.first {
 		return nil
 	}
-	entries, err := c.cfg.Log.Settled(c.id, head.Index+1, wire.MaxBatch)
+	entries, err := c.cfg.Log.Settled(c.id, from, wire.MaxBatch)
 	if err != nil {
 		return nil // the disk says so to its user elsewhere; the other asks again
 	}
@@ -421,6 +425,12 @@ func (c *Chat) fetch(from demes.DeviceID) {
 // stepFetch answers with a range of the settled log. Who has reached its end is
 // sent what settles from then on.
 func (c *Chat) stepFetch(from demes.DeviceID, m *wire.Fetch) error {
+	if m.GetHistory() {
+		return c.serveHistory(from, m)
+	}
+	if asker := c.fold.Members[from]; asker == nil || m.GetFrom() < asker.SinceIndex {
+		return fmt.Errorf("fetch of %s from %d, before it came: %w", from.Short(), m.GetFrom(), ErrInvalid)
+	}
 	if m.GetFrom() == 0 || m.GetFrom() < c.log.first || m.GetFrom() > c.fold.Head.Index+1 {
 		return nil // this device joined later, or is behind: somebody else has it
 	}
@@ -467,6 +477,9 @@ func putEntry(entry SettledEntry, bare bool) *wire.SettledEntry {
 func (c *Chat) stepSettled(from demes.DeviceID, m *wire.Settled) error {
 	p := c.peer(from)
 	p.head = wire.GetHead(m.GetHead())
+	if m.GetHistory() {
+		return c.stepHistory(from, m)
+	}
 	if m.GetAnswer() && len(m.GetEntries()) > 0 && m.GetFrom()+uint64(len(m.GetEntries())) > c.wanted(from) {
 		p.fetchAt = 0 // it told something new: the next question need not wait
 	}

@@ -81,7 +81,10 @@ type Member struct {
 	Leaving    bool // has left; the next commit removes it
 	Addresses  []string
 	RejoinedMs int64 // log time of its last external commit; 0: none
-	History    bool  // its invite shared what was said before
+	History    bool  // it may see what was said before it came: by its invite, or with its person's other devices
+	// ShownFrom is the index from which on this device may be shown what was said:
+	// where the first device of its person came, or 1. It stays when that one goes.
+	ShownFrom uint64
 }
 
 // Settings are the chat's rules, by the founder or an admin.
@@ -337,7 +340,7 @@ func (m *Member) encode() *wire.MemberState {
 	return &wire.MemberState{
 		Device: m.Device[:], Cert: m.Cert, Name: m.Name, Role: roleNumbers[m.Role], SinceIndex: m.SinceIndex,
 		SinceMs: m.SinceMs, LastSeq: m.LastSeq, LastHash: m.LastHash[:], Leaving: m.Leaving, Addresses: m.Addresses,
-		RejoinedMs: m.RejoinedMs, History: m.History,
+		RejoinedMs: m.RejoinedMs, History: m.History, ShownFrom: m.ShownFrom,
 	}
 }
 
@@ -400,7 +403,7 @@ func decodeMember(m *wire.MemberState) (*Member, error) {
 	return &Member{
 		Device: device, Account: account, Cert: m.GetCert(), Name: m.GetName(), Role: roleOf(m.GetRole()), SinceIndex: m.GetSinceIndex(),
 		SinceMs: m.GetSinceMs(), LastSeq: m.GetLastSeq(), LastHash: wire.HashOf(m.GetLastHash()), Leaving: m.GetLeaving(),
-		Addresses: m.GetAddresses(), RejoinedMs: m.GetRejoinedMs(), History: m.GetHistory(),
+		Addresses: m.GetAddresses(), RejoinedMs: m.GetRejoinedMs(), History: m.GetHistory(), ShownFrom: m.GetShownFrom(),
 	}, nil
 }
 

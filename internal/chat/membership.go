@@ -246,9 +246,12 @@ func (f *Fold) add(author *Member, request *wire.JoinRequest, p *proposals) (voi
 		Device: device, Account: account, Cert: body.GetCert(), Name: body.GetName(), Role: f.roleOfAccount(account),
 		SinceIndex: f.Head.Index, SinceMs: f.LogMs, Addresses: body.GetAddresses(),
 	}
+	f.recall(member)
 	if key, invited := wire.Bytes32(body.GetInviteKey()); invited {
 		invite := f.Invites[key]
-		member.History = invite.History
+		if invite.History {
+			member.History, member.ShownFrom = true, 1
+		}
 		if invite.UsesLeft--; invite.UsesLeft == 0 {
 			delete(f.Invites, key)
 		}
@@ -268,6 +271,28 @@ func (f *Fold) add(author *Member, request *wire.JoinRequest, p *proposals) (voi
 	}
 	f.Members[device] = member
 	return ""
+}
+
+// recall gives a new member what it may see of the time before: all that its
+// person's other devices may, and all of a lobby, where nothing is said. So the
+// log's beginning is on more devices than the founder's.
+func (f *Fold) recall(m *Member) {
+	m.ShownFrom = f.shownTo(m.Account, m.SinceIndex)
+	if m.History = m.ShownFrom < m.SinceIndex; !f.Live {
+		m.ShownFrom = 1
+	}
+}
+
+// shownTo is the index from which on a further device of an account may be shown
+// what was said: all that its person's other devices may. For the first one it is
+// since.
+func (f *Fold) shownTo(account demes.AccountID, since uint64) uint64 {
+	for _, m := range f.Members {
+		if m.Account == account {
+			since = min(since, m.ShownFrom)
+		}
+	}
+	return since
 }
 
 // roleOfAccount is what the devices of an account may do: a person's devices are

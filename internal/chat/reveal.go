@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/wire"
@@ -31,8 +32,11 @@ func (c *Chat) askContents() {
 		c.askHeads()
 		return
 	}
-	r.asked, r.askedAt = there[r.turn%len(there)], c.now.Mono
-	r.turn++
+	if r.asked == r.shower || !slices.Contains(there, r.shower) {
+		r.shower = there[r.turn%len(there)] // who showed something last did not answer, or is gone
+		r.turn++
+	}
+	r.asked, r.askedAt = r.shower, c.now.Mono
 	c.send(r.asked, &wire.Frame{Kind: &wire.Frame_RevealAsk{RevealAsk: &wire.RevealAsk{From: r.lacks.from, To: r.lacks.to}}})
 }
 
@@ -87,16 +91,7 @@ func (c *Chat) stepRevealAsk(from demes.DeviceID, m *wire.RevealAsk) error {
 // the first device of its person came.
 func (c *Chat) shownFrom(d demes.DeviceID) uint64 {
 	me := c.fold.Members[d]
-	since := me.SinceIndex
-	for _, m := range c.fold.Members {
-		if m.Account == me.Account {
-			since = min(since, m.SinceIndex)
-			if m.History {
-				return 1
-			}
-		}
-	}
-	return max(since, 1)
+	return max(c.fold.shownTo(me.Account, me.SinceIndex), 1)
 }
 
 // stepRevealed takes contents that were asked for.
@@ -120,6 +115,10 @@ func (c *Chat) stepRevealed(from demes.DeviceID, m *wire.Revealed) error {
 			break
 		}
 		e := entry.Event
+		if c.overdue(entry) {
+			c.keepContent(e, gone)
+			continue
+		}
 		if e != nil && e.Kind.HasContent() && entry.Void == "" && e.Plain == nil {
 			plain, has := shown[e.ID]
 			if !has {
@@ -138,6 +137,13 @@ func (c *Chat) stepRevealed(from demes.DeviceID, m *wire.Revealed) error {
 	c.skipLacks(min(m.GetTo(), r.lacks.to))
 	c.showRead(ids)
 	return nil
+}
+
+// overdue reports whether an entry's content has had its time: nobody has it any
+// more.
+func (c *Chat) overdue(entry *SettledEntry) bool {
+	after := c.fold.Settings.DisappearAfter
+	return after > 0 && entry.Event != nil && entry.Event.Kind == demes.KindMessage && entry.Event.Plain == nil && entry.LogMs+after <= c.now.Wall
 }
 
 // lackOn goes on with another member at an entry that this one did not show.

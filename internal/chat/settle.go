@@ -46,15 +46,7 @@ func (c *Chat) consume(s Sealed) Outcome {
 
 // record writes down one consumed entry.
 func (c *Chat) record(s Sealed, void string) {
-	entry := SettledEntry{
-		Index: c.fold.Head.Index, Generation: s.Generation, Term: s.Term, Slot: s.Slot, LogMs: c.fold.LogMs,
-		Hash: c.fold.Head.Hash, Void: void, Event: s.Event,
-	}
-	if s.Record != nil {
-		entry.Record = wire.Marshal(s.Record)
-	} else if s.Event.Kind == demes.KindMessage && void == "" {
-		entry.Position = c.fold.Position
-	}
+	entry := entryOf(c.fold, s, void)
 	b := c.batch()
 	b.Settled = append(b.Settled, entry)
 	c.host.fresh = append(c.host.fresh, entry)
@@ -286,6 +278,7 @@ func (c *Chat) unsettle(to uint64) error {
 	b.Unsettle, b.Settled = &to, nil
 	c.keys.unsettle(c, to)
 	c.reading.unsettle(c, to)
+	c.titleAt = min(c.titleAt, to)
 	b.Events = append(b.Events, loose...)
 	c.log.durable, c.host.fresh = to, nil
 	c.keepFold(true)

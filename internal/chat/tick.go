@@ -16,6 +16,7 @@ func (c *Chat) Connected(now demes.Now, d demes.DeviceID) {
 	}
 	p.connected, p.since, p.goodbye, p.live, p.cursor = true, now.Mono, false, false, 0
 	p.holds = map[demes.DeviceID]uint64{}
+	delete(c.history.passed, d)
 	p.haveAt, p.fetchAt, p.chainAt = now.Mono, 0, 0
 	if c.gone() || c.fold.Members[d] == nil {
 		return
@@ -182,6 +183,7 @@ func (c *Chat) Deadline() int64 {
 		add(max(c.pollAt, 1))
 	}
 	c.keyDeadlines(add)
+	c.historyDeadline(add)
 	return next
 }
 

@@ -23,6 +23,7 @@ func (c *Chat) View() demes.ChatView {
 		Suite: f.Suite.String(), PostQuantum: f.Suite == mls.XWing, Keys: c.keysView(),
 		Settings: demes.SettingsView{AdminsInvite: f.Settings.AdminsInvite, DisappearAfterS: f.Settings.DisappearAfter / 1000},
 	}
+	v.History = c.historyView()
 	host, known := c.hostNow()
 	if known && !c.gone() {
 		v.Host = c.who(host)
@@ -133,6 +134,7 @@ func (c *Chat) members() []demes.MemberView {
 		view := demes.MemberView{
 			Device: d.String(), Account: m.Account.String(), Name: m.Name, Online: c.online(d), Role: m.Role,
 			Council: c.votes(d), Elector: slices.Contains(c.fold.Electors, d), Held: p.held, Read: p.read, Leaving: m.Leaving,
+			History: m.History,
 		}
 		if d == c.self {
 			view.Online, view.Held, view.Read = !c.gone(), c.fold.Position, c.own.read

@@ -162,7 +162,7 @@ func TestTitleRulesAndRolesReachEverybody(t *testing.T) {
 	everybody("both rules", func(v demes.ChatView) bool {
 		return v.Settings == demes.SettingsView{AdminsInvite: true, DisappearAfterS: hour}
 	})
-	if _, _, err := carol.Invite(ctx, id, 0, 0); !errors.Is(err, &demes.Error{Code: demes.CodeNotAllowed}) {
+	if _, _, err := carol.Invite(ctx, id, 0, 0, false); !errors.Is(err, &demes.Error{Code: demes.CodeNotAllowed}) {
 		t.Errorf("a member invites where only admins do: %v", err)
 	}
 	sent := carol.say(id, "for an hour")

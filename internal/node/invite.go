@@ -21,8 +21,9 @@ const (
 )
 
 // Invite makes an invite link. It works once its event is settled. Uses 0 and
-// validFor 0 mean the defaults: 10 uses, 7 days.
-func (n *Node) Invite(ctx context.Context, id demes.ChatID, uses int, validFor time.Duration) (link string, expires time.Time, err error) {
+// validFor 0 mean the defaults: 10 uses, 7 days. With history, who comes by it may
+// see what was said before.
+func (n *Node) Invite(ctx context.Context, id demes.ChatID, uses int, validFor time.Duration, history bool) (link string, expires time.Time, err error) {
 	r, err := n.find(id)
 	if err != nil {
 		return "", time.Time{}, err
@@ -46,7 +47,7 @@ func (n *Node) Invite(ctx context.Context, id demes.ChatID, uses int, validFor t
 	}
 	var notAfter int64 // the chat's goroutine alone touches it
 	made, err := ask(ctx, r, func(c *chat.Chat, now demes.Now) (err error) {
-		notAfter, err = c.Invite(now, key.Public().(ed25519.PublicKey), uint32(uses), validFor.Milliseconds())
+		notAfter, err = c.Invite(now, key.Public().(ed25519.PublicKey), uint32(uses), validFor.Milliseconds(), history)
 		return err
 	}, func(c *chat.Chat) (*wire.Link, error) {
 		return &wire.Link{

@@ -129,7 +129,7 @@ func TestAnInviteIsUsedUp(t *testing.T) {
 	w := newWorld(t)
 	alice := w.add("Alice")
 	id := alice.lobby("Small")
-	link, expires, err := alice.Invite(context.Background(), id, 1, time.Hour)
+	link, expires, err := alice.Invite(context.Background(), id, 1, time.Hour, false)
 	if err != nil || time.Until(expires) > time.Hour || time.Until(expires) < 59*time.Minute {
 		t.Fatalf("invite until %v: %v", expires, err)
 	}

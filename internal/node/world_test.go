@@ -233,7 +233,7 @@ func (p *party) lobby(title string) demes.ChatID {
 
 func (p *party) invite(id demes.ChatID) string {
 	p.w.t.Helper()
-	link, _, err := p.Invite(context.Background(), id, 0, 0)
+	link, _, err := p.Invite(context.Background(), id, 0, 0, false)
 	if err != nil {
 		p.w.t.Fatalf("%s invites: %v", p.name, err)
 	}

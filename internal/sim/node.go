@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/ed25519"
 	"fmt"
+	"time"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
@@ -31,7 +32,10 @@ type Node struct {
 	timer  int64 // the deadline that is scheduled; 0: none
 	lastAt map[demes.DeviceID]int64
 	Sent   []demes.EventID
-	keys   *mls.KeyPackageSecrets // of its newest join request
+
+	spent    time.Duration          // real time in the chat, for benchmarks; nothing depends on it
+	received int                    // bytes of frames
+	keys     *mls.KeyPackageSecrets // of its newest join request
 }
 
 // link is one pair of devices.
@@ -122,7 +126,9 @@ func (n *Node) turn() {
 	if n.chat == nil || n.busy || !n.up {
 		return
 	}
+	begun := time.Now()
 	out, more := n.chat.Output()
+	n.spent += time.Since(begun)
 	if !more {
 		n.arm()
 		n.world.check.look(n)
@@ -195,6 +201,9 @@ func (n *Node) send(f chat.Outgoing) {
 	if w.watch != nil {
 		w.watch(n, f)
 	}
+	if w.tamper != nil && w.tamper(n, f) {
+		raw = wire.Marshal(f.Frame)
+	}
 	if w.Rand.Float64() < w.Net.Loss {
 		n.input(func() { n.chat.Dropped(n.clock(), f.To) })
 		return
@@ -228,7 +237,11 @@ func (n *Node) receive(from *Node, raw []byte) {
 		n.world.check.fail("frame of %s does not decode: %v", from.Name, err)
 		return
 	}
-	if err := n.chat.Step(n.clock(), from.ID, f); err != nil {
+	n.received += len(raw)
+	begun := time.Now()
+	err := n.chat.Step(n.clock(), from.ID, f)
+	n.spent += time.Since(begun)
+	if err != nil {
 		n.world.trace(n, "refused", fmt.Sprintf("%T of %s: %v", f.GetKind(), from.Name, err))
 	}
 }

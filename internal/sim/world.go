@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
@@ -36,12 +37,16 @@ type World struct {
 	order uint64
 	check checker
 
-	leavers int                               // nodes that were told to leave
-	ticked  int                               // deadlines that came
-	watch   func(from *Node, f chat.Outgoing) // sees every frame that is sent; nil: nobody
-	kept    func(n *Node, b *chat.Batch)      // sees every batch that became durable; nil: nobody
-	opening func(n *Node)                     // sees every node that starts; nil: nobody
-	removed map[demes.DeviceID]bool           // nodes that the founder removes
+	leavers int                                    // nodes that were told to leave
+	ticked  int                                    // deadlines that came
+	watch   func(from *Node, f chat.Outgoing)      // sees every frame that is sent; nil: nobody
+	tamper  func(from *Node, f chat.Outgoing) bool // changes frames of liars; nil: nobody lies
+	kept    func(n *Node, b *chat.Batch)           // sees every batch that became durable; nil: nobody
+	opening func(n *Node)                          // sees every node that starts; nil: nobody
+	removed map[demes.DeviceID]bool                // nodes that the founder removes
+
+	welcome  int           // bytes of the last answer that let somebody in, and
+	entering time.Duration // the real time that it took to check it and go in: for benchmarks
 }
 
 // Net are the faults of the links; rates are between 0 and 1.
@@ -234,14 +239,16 @@ func (n *Node) request(invite ed25519.PrivateKey) *wire.JoinAsk {
 	})}
 }
 
-// Invite has node i write an invite into the log.
-func (w *World) Invite(i int, secret []byte) error {
+// Invite has node i write an invite into the log, one that shares no history.
+func (w *World) Invite(i int, secret []byte) error { return w.invite(i, secret, false) }
+
+func (w *World) invite(i int, secret []byte, history bool) error {
 	key, err := wire.InviteKey(w.Chat, secret)
 	if err != nil {
 		return err
 	}
 	n := w.Nodes[i]
-	_, err = n.chat.Invite(n.clock(), key.Public().(ed25519.PublicKey), 10, 365*day) // longer than any clock here is wrong
+	_, err = n.chat.Invite(n.clock(), key.Public().(ed25519.PublicKey), 10, 365*day, history) // longer than any clock here is wrong
 	n.turn()
 	return err
 }
@@ -260,6 +267,7 @@ func (w *World) ask(n *Node, door int, request *wire.JoinAsk) {
 		d.turn()
 		if answer.GetState() == wire.JoinAnswer_WELCOME {
 			raw := wire.Marshal(answer)
+			begun := time.Now()
 			_ = wire.Unmarshal(raw, answer)
 			if err := chat.CheckBase(answer.GetBase(), w.Chat, n.ID, nil); err != nil {
 				w.check.fail("joiner %s refuses its base: %v", n.Name, err)
@@ -270,6 +278,7 @@ func (w *World) ask(n *Node, door int, request *wire.JoinAsk) {
 				w.check.fail("joiner %s cannot enter: %v", n.Name, err)
 				return
 			}
+			w.welcome, w.entering = len(raw), time.Since(begun)
 			n.begin(c)
 			return
 		}

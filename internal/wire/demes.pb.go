@@ -2740,7 +2740,7 @@ type MemberState struct {
 	Leaving       bool                   `protobuf:"varint,9,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	Addresses     []string               `protobuf:"bytes,10,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	RejoinedMs    int64                  `protobuf:"varint,11,opt,name=rejoined_ms,json=rejoinedMs,proto3" json:"rejoined_ms,omitempty"` // log time of its last external commit; 0: none
-	History       bool                   `protobuf:"varint,12,opt,name=history,proto3" json:"history,omitempty"`                         // its invite shared what was said before
+	History       bool                   `protobuf:"varint,12,opt,name=history,proto3" json:"history,omitempty"`                         // may see what was said before it came
 	ShownFrom     uint64                 `protobuf:"varint,13,opt,name=shown_from,json=shownFrom,proto3" json:"shown_from,omitempty"`    // index from which on it may be shown what was said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
