@@ -68,12 +68,13 @@ func (p *program) inviteCommand() *cobra.Command {
 	var wanted string
 	var uses int
 	var expires time.Duration
-	var qr bool
+	var history, qr bool
 	command := &cobra.Command{
 		Use:   "invite",
 		Short: "Make an invite link",
 		Long: `Make an invite link. Whoever has it can join, also while you are away: send it
-to people only. It is good for 10 people and 7 days unless you say otherwise.`,
+to people only. It is good for 10 people and 7 days unless you say otherwise.
+They see what is said from then on; with --history also what was said before.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch flags := cmd.Flags(); {
 			case flags.Changed("uses") && (uses < 1 || uses > mostUses):
@@ -84,12 +85,15 @@ to people only. It is good for 10 people and 7 days unless you say otherwise.`,
 			return exactly()(cmd, args)
 		},
 		RunE: p.onChat(&wanted, func(ctx context.Context, c *client, chat demes.ChatView, _ []string) error {
-			body := map[string]int{}
+			body := map[string]any{}
 			if uses != 0 {
 				body["uses"] = uses
 			}
 			if expires != 0 {
 				body["expires_in_s"] = int(expires.Seconds())
+			}
+			if history {
+				body["history"] = true
 			}
 			invite, err := post[demes.InviteView](ctx, c, chatPath(chat.ID, "/invites"), body)
 			if err != nil {
@@ -109,6 +113,7 @@ to people only. It is good for 10 people and 7 days unless you say otherwise.`,
 	addChatFlag(command, &wanted)
 	command.Flags().IntVar(&uses, "uses", 0, "how many may join by it")
 	command.Flags().DurationVar(&expires, "expires", 0, "for how long, such as 24h")
+	command.Flags().BoolVar(&history, "history", false, "share what was said before")
 	command.Flags().BoolVar(&qr, "qr", false, "draw it as a QR code as well, for a dark terminal")
 	return command
 }

@@ -112,8 +112,9 @@ func (s *Server) markRead(ctx context.Context, in *readInput) (*empty, error) {
 type inviteInput struct {
 	ChatPath
 	Body *struct {
-		Uses      int `json:"uses,omitempty" minimum:"1" maximum:"10000" doc:"How many may join by it. 10 when left out."`
-		ExpiresIn int `json:"expires_in_s,omitempty" minimum:"1" maximum:"31536000" doc:"Seconds. 7 days when left out."`
+		Uses      int  `json:"uses,omitempty" minimum:"1" maximum:"10000" doc:"How many may join by it. 10 when left out."`
+		ExpiresIn int  `json:"expires_in_s,omitempty" minimum:"1" maximum:"31536000" doc:"Seconds. 7 days when left out."`
+		History   bool `json:"history,omitempty" doc:"Who joins by it may see the messages from before."`
 	}
 }
 
@@ -123,10 +124,11 @@ func (s *Server) makeInvite(ctx context.Context, in *inviteInput) (*answer[demes
 		return nil, err
 	}
 	var uses, seconds int
+	history := false
 	if in.Body != nil {
-		uses, seconds = in.Body.Uses, in.Body.ExpiresIn
+		uses, seconds, history = in.Body.Uses, in.Body.ExpiresIn, in.Body.History
 	}
-	link, expires, err := s.node().Invite(ctx, id, uses, time.Duration(seconds)*time.Second)
+	link, expires, err := s.node().Invite(ctx, id, uses, time.Duration(seconds)*time.Second, history)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ type Node interface {
 	Chat(ctx context.Context, id demes.ChatID) (demes.ChatView, error)
 	FoundChat(ctx context.Context, title string) (demes.ChatView, error)
 	StartChat(ctx context.Context, id demes.ChatID) error
-	Invite(ctx context.Context, id demes.ChatID, uses int, validFor time.Duration) (link string, expires time.Time, err error)
+	Invite(ctx context.Context, id demes.ChatID, uses int, validFor time.Duration, history bool) (link string, expires time.Time, err error)
 	DecideKnock(ctx context.Context, id demes.ChatID, device demes.DeviceID, admit bool) error
 	Handover(ctx context.Context, id demes.ChatID, to *demes.DeviceID) error
 	RemoveMember(ctx context.Context, id demes.ChatID, device demes.DeviceID) error

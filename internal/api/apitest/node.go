@@ -128,7 +128,7 @@ func (f *Node) StartChat(_ context.Context, id demes.ChatID) error {
 	})
 }
 
-func (f *Node) Invite(_ context.Context, id demes.ChatID, uses int, validFor time.Duration) (string, time.Time, error) {
+func (f *Node) Invite(_ context.Context, id demes.ChatID, uses int, validFor time.Duration, _ bool) (string, time.Time, error) {
 	if validFor == 0 {
 		validFor = 7 * 24 * time.Hour
 	}
