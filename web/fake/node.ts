@@ -4,6 +4,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { type Body, type Handler, Refusal } from './call.ts'
+import { changes } from './changes.ts'
 import { qrSvg } from './qr.ts'
 import type { Room, World } from './world.ts'
 
@@ -17,21 +19,6 @@ const MIME: Record<string, string> = {
 }
 /** As much as the event history keeps for a page that comes back. */
 const HISTORY_LIMIT = 200
-
-class Refusal extends Error {
-  readonly status: number
-  readonly code: string
-  readonly detail: string
-  constructor(status: number, code: string, title: string, detail = '') {
-    super(title)
-    this.status = status
-    this.code = code
-    this.detail = detail
-  }
-}
-
-type Body = Record<string, unknown>
-type Handler = (match: string[], body: Body, request: IncomingMessage, query: URLSearchParams) => [number, unknown]
 
 async function bodyOf(request: IncomingMessage): Promise<Body> {
   const chunks: Buffer[] = []
@@ -119,7 +106,8 @@ export class FakeNode {
     if (request.headers.authorization !== `Bearer ${this.token}`) {
       throw new Refusal(401, 'unauthorized', 'This page is not signed in', 'Open the address that demes printed when it started.')
     }
-    for (const [method, pattern, handler] of this.#routes) {
+    const more = changes(this.#world, this.#device, (id) => this.#room(id))
+    for (const [method, pattern, handler] of [...more, ...this.#routes]) {
       const match = method === request.method ? pattern.exec(path) : null
       if (match) return handler(match.slice(1).map(decodeURIComponent), body, request, url.searchParams)
     }

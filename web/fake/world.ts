@@ -14,10 +14,12 @@ interface Person { device: string; account: string; name: string; online: boolea
 interface Sent {
   id: string; author: string; text: string; sent_at: string; reply_to?: string
   holders: Set<string>; position: number | null; problem?: Message['problem']
+  edited_at?: string; deleted?: boolean; reactions: Map<string, Set<string>>
 }
 export interface Room {
   id: string; title: string; phase: 'lobby' | 'live'; founder: string; host: string | null; term: number
   generation: number; members: string[]; council: string[]; sent: Sent[]; knocks: Knock[]; position: number; left: Set<string>
+  admins: Set<string>; settings: Chat['settings']
 }
 type WithoutPlace<E> = E extends LiveEvent ? Omit<E, 'seq' | 'run'> : never
 type News = WithoutPlace<LiveEvent>
@@ -63,6 +65,7 @@ export class World {
     const room: Room = {
       id: `chat-${++this.#count}-${title.replaceAll(/\W+/g, '').toLowerCase()}`, title, phase: 'lobby', founder: device,
       host: device, term: 1, generation: 0, members: [device], council: [device], sent: [], knocks: [], position: 0, left: new Set(),
+      admins: new Set(), settings: { admins_invite: false, disappear_after_s: 0 },
     }
     this.rooms.push(room)
     this.tell(room, 'members')
@@ -98,8 +101,8 @@ export class World {
       members: room.members.map((device) => this.member(room, device, me)),
       succession: ranked,
       latency: { devices: room.members, rtt_ms: room.members.map((a) => room.members.map((b) => (a === b ? 0 : this.rtt(a, b)))) },
-      epoch: 0, suite: 'X25519 and Ed25519', post_quantum: false, keys: { state: 'good' },
-      settings: { admins_invite: false, disappear_after_s: 0 }, final: room.position * 2, me, founder: room.founder, knocks: room.founder === me ? room.knocks : [],
+      epoch: room.members.length, suite: 'XWing', post_quantum: true, keys: { state: 'good' }, epoch_code: String(room.members.length).repeat(30),
+      settings: room.settings, final: room.position * 2, me, founder: room.founder, knocks: room.founder === me ? room.knocks : [],
       ...(provisional ? { waiting_for: missing, waiting_text: `${needed} of ${missing.join(', ')}` } : {}),
     }
   }
@@ -108,7 +111,7 @@ export class World {
     const { account, name, online } = this.by(device)
     const held = room.sent.filter((sent) => sent.position !== null && sent.holders.has(device)).length
     return {
-      device, account, name, online, role: device === room.founder ? 'founder' : 'member', council: room.council.includes(device), elector: true,
+      device, account, name, online, role: device === room.founder ? 'founder' : room.admins.has(account) ? 'admin' : 'member', council: room.council.includes(device), elector: true,
       held, read: held, rtt_ms: device === me ? 0 : this.rtt(me, device), verified: this.verified.has(account),
     }
   }
@@ -117,17 +120,29 @@ export class World {
     const others = sent.holders.size
     const state = sent.problem ? 'failed' : sent.position !== null ? 'settled' : others > 1 || sent.author !== me ? 'sent' : 'pending'
     return {
-      id: sent.id, chat: room.id, position: sent.position, author: { device: sent.author, name: this.by(sent.author).name }, text: sent.text,
-      sent_at: sent.sent_at, state, held_by: others, members: room.members.length, reply_to: sent.reply_to, problem: sent.problem,
+      id: sent.id, chat: room.id, position: sent.position, author: { device: sent.author, name: this.by(sent.author).name }, text: sent.deleted === true ? '' : sent.text,
+      sent_at: sent.sent_at, state, held_by: others, members: room.members.length, problem: sent.problem,
+      ...(sent.deleted === true ? { deleted: true } : { reply_to: sent.reply_to, edited_at: sent.edited_at, reactions: this.reactions(sent, me) }),
     }
   }
 
   send(room: Room, author: string, text: string, reply_to?: string, sent_at = new Date().toISOString()): Sent {
-    const sent: Sent = { id: `${author}/${++this.#count}`, author, text, sent_at, reply_to, holders: new Set([author]), position: null }
+    const sent: Sent = { id: `${author}/${++this.#count}`, author, text, sent_at, reply_to, holders: new Set([author]), position: null, reactions: new Map() }
     room.sent.push(sent)
     this.#tellMessage(room, sent)
     setTimeout(() => this.relay(room), HELD_MS)
     return sent
+  }
+
+  reactions(sent: Sent, me: string): Message['reactions'] {
+    const told = [...sent.reactions].filter(([, by]) => by.size > 0)
+    return told.map(([emoji, by]) => ({ emoji, mine: by.has(me), by: [...by].map((device) => ({ device, name: this.by(device).name })) }))
+  }
+
+  /** Changes a message everywhere at once. */
+  amend(room: Room, sent: Sent, change: (sent: Sent) => void): void {
+    change(sent)
+    this.#tellMessage(room, sent)
   }
 
   /** Hands on and settles what it can; called whenever something changed. */

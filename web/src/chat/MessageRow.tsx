@@ -1,4 +1,4 @@
-import { memo } from 'react'
+import { memo, useState } from 'react'
 import type { Message } from '../api/types'
 import type { Rights } from '../state/rights'
 import { harmlessText, shownName } from '../text/harmless'
@@ -47,13 +47,15 @@ function spoken(message: Message, name: string): string {
   return `${name}, ${clockTime(message.sent_at)}${state}${edited}: ${silence(message)?.words ?? harmlessText(message.text)}`
 }
 
+/** When it was written and changed, and how long it stays: looked up anew when somebody points at it. */
 function Times({ message }: { message: Message }) {
-  const left = message.expires_at === undefined || message.deleted === true ? '' : timeLeft(message.expires_at, Date.now())
+  const [now, setNow] = useState(Date.now)
+  const left = message.expires_at === undefined || message.deleted === true ? '' : timeLeft(message.expires_at, now)
   const goes = left === '' ? '' : `\nDisappears in ${left}`
   return (
     <>
       {message.edited_at !== undefined && <span className="edited" title={`Edited ${fullTime(message.edited_at)}`}>edited</span>}
-      <time dateTime={message.sent_at} title={fullTime(message.sent_at) + goes}>{clockTime(message.sent_at)}</time>
+      <time dateTime={message.sent_at} title={fullTime(message.sent_at) + goes} onPointerEnter={() => setNow(Date.now())}>{clockTime(message.sent_at)}</time>
       {left !== '' && <span className="unseen">, disappears in {left}</span>}
     </>
   )
