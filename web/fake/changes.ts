@@ -1,5 +1,5 @@
 /** The calls of a simulated node that change what was said, and the chat itself. */
-import { type Body, type Handler, Refusal } from './call.ts'
+import { type Handler, Refusal } from './call.ts'
 import type { Room, World } from './world.ts'
 
 export function changes(world: World, device: string, find: (id: string | undefined) => Room): [string, RegExp, Handler][] {
