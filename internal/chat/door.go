@@ -127,8 +127,8 @@ func (c *Chat) welcome(device demes.DeviceID) *wire.Base {
 		welcome = c.welcomeOf(c.fold.Members[device].SinceIndex)
 	} else if c.final.base != nil && inBase(c.final.base, device) {
 		at = &entrance{c.final.base, c.final.group}
-		if index := c.fold.Members[device].SinceIndex; c.epochAt(index) == c.final.group.Epoch() {
-			welcome = c.welcomeOf(index)
+		if m := c.fold.Members[device]; m.SinceEpoch == c.final.group.Epoch() {
+			welcome = c.welcomeOf(m.SinceIndex)
 		}
 	}
 	if at == nil {
@@ -155,14 +155,6 @@ func (c *Chat) commitAt(index uint64) *wire.Commit {
 
 func (c *Chat) welcomeOf(index uint64) []byte { return c.commitAt(index).GetWelcome() }
 
-// epochAt is the epoch that the commit at an index led to; 0 where it is not held.
-func (c *Chat) epochAt(index uint64) uint64 {
-	if commit := c.commitAt(index); commit != nil {
-		return commit.GetEpoch() + 1
-	}
-	return 0
-}
-
 // keepBase keeps a state that has become final for the devices that it was the
 // first to have, until they are seen.
 func (d *door) keepBase(c *Chat) {
@@ -170,7 +162,7 @@ func (d *door) keepBase(c *Chat) {
 	for _, m := range state.GetMembers() {
 		device := wire.Device(m.GetDevice())
 		if d.bases[device] == nil && m.GetLastSeq() == 0 && !c.isConnected(device) && device != c.self &&
-			c.epochAt(m.GetSinceIndex()) == state.GetEpoch() && len(d.bases) < MaxWanted {
+			m.GetSinceEpoch() == state.GetEpoch() && len(d.bases) < MaxWanted {
 			d.bases[device] = &entrance{c.final.base, c.final.group}
 		}
 	}

@@ -75,7 +75,8 @@ type Member struct {
 	Name       string
 	Role       demes.Role
 	SinceIndex uint64
-	SinceMs    int64 // log time
+	SinceMs    int64  // log time
+	SinceEpoch uint64 // to which its add led: its welcome is into that
 	LastSeq    uint64
 	LastHash   demes.Hash
 	Leaving    bool // has left; the next commit removes it
@@ -340,7 +341,7 @@ func (m *Member) encode() *wire.MemberState {
 	return &wire.MemberState{
 		Device: m.Device[:], Cert: m.Cert, Name: m.Name, Role: roleNumbers[m.Role], SinceIndex: m.SinceIndex,
 		SinceMs: m.SinceMs, LastSeq: m.LastSeq, LastHash: m.LastHash[:], Leaving: m.Leaving, Addresses: m.Addresses,
-		RejoinedMs: m.RejoinedMs, History: m.History, ShownFrom: m.ShownFrom,
+		RejoinedMs: m.RejoinedMs, SinceEpoch: m.SinceEpoch, History: m.History, ShownFrom: m.ShownFrom,
 	}
 }
 
@@ -403,7 +404,7 @@ func decodeMember(m *wire.MemberState) (*Member, error) {
 	return &Member{
 		Device: device, Account: account, Cert: m.GetCert(), Name: m.GetName(), Role: roleOf(m.GetRole()), SinceIndex: m.GetSinceIndex(),
 		SinceMs: m.GetSinceMs(), LastSeq: m.GetLastSeq(), LastHash: wire.HashOf(m.GetLastHash()), Leaving: m.GetLeaving(),
-		Addresses: m.GetAddresses(), RejoinedMs: m.GetRejoinedMs(), History: m.GetHistory(), ShownFrom: m.GetShownFrom(),
+		Addresses: m.GetAddresses(), RejoinedMs: m.GetRejoinedMs(), SinceEpoch: m.GetSinceEpoch(), History: m.GetHistory(), ShownFrom: m.GetShownFrom(),
 	}, nil
 }
 

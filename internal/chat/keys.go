@@ -55,7 +55,7 @@ type keys struct {
 	backTurn  int            // whose turn it is to be asked
 	backDoubt bool           // a way back led nowhere
 	backFrom  demes.DeviceID // who was asked last
-	infoAt    int64          // Mono ms of the last group info given out
+	info      []byte         // the group info of the epoch, once somebody asked for it
 	pruneAt   int64          // wall ms when the oldest past keys go; 0: there are none
 	// refreshAt is the Mono time in ms when this device wants new keys; 0: never.
 	refreshAt int64
@@ -366,6 +366,7 @@ func (k *keys) take(c *Chat, first *rekey) {
 		return
 	}
 	k.keepPast(c)
+	k.info = nil
 	if err := k.group.Merge(staged); err != nil {
 		k.lose(c)
 		return

@@ -244,7 +244,7 @@ func (f *Fold) add(author *Member, request *wire.JoinRequest, p *proposals) (voi
 	_, account, _ := wire.OpenCert(body.GetCert())
 	member := &Member{
 		Device: device, Account: account, Cert: body.GetCert(), Name: body.GetName(), Role: f.roleOfAccount(account),
-		SinceIndex: f.Head.Index, SinceMs: f.LogMs, Addresses: body.GetAddresses(),
+		SinceIndex: f.Head.Index, SinceMs: f.LogMs, SinceEpoch: f.Epoch + 1, Addresses: body.GetAddresses(),
 	}
 	f.recall(member)
 	if key, invited := wire.Bytes32(body.GetInviteKey()); invited {

@@ -15,7 +15,6 @@ const (
 	BackFirst = 500    // before a member is asked again; doubles
 	BackMost  = 30_000 // up to here
 	BackAsked = 4      // members that are asked for a group info at once
-	InfoPace  = 200    // between two group infos that a member gives out
 	// BackGiveUp is the wait at which an external commit that does not settle is
 	// given up: it was sent for 8 s then.
 	BackGiveUp = 4_000
@@ -37,21 +36,21 @@ func (c *Chat) comeBackAgain() {
 	}
 	k.backWait = min(max(2*k.backWait, BackFirst), BackMost)
 	k.backAt = c.now.Mono + k.backWait
-	helpers, most := c.helpers(), BackAsked
+	helpers := c.helpers()
+	if k.back != nil {
+		if k.back.epoch == c.fold.Epoch && len(helpers) > 0 { // one puts it into the log
+			c.send(helpers[0], &wire.Frame{Kind: &wire.Frame_Rejoin{Rejoin: &wire.Rejoin{Epoch: k.back.epoch, Mls: k.back.mls}}})
+		}
+		return
+	}
+	most := BackAsked
 	if k.backDoubt {
 		most = 1 // one after the other, and nobody else is believed
 	}
-	for i := range min(most, len(helpers)) {
-		d := helpers[(k.backTurn+i)%len(helpers)]
-		if k.back == nil {
-			k.backFrom = d
-			c.send(d, &wire.Frame{Kind: &wire.Frame_KeysAsk{KeysAsk: &wire.KeysAsk{Epoch: c.fold.Epoch}}})
-		} else if k.back.epoch == c.fold.Epoch {
-			c.send(d, &wire.Frame{Kind: &wire.Frame_Rejoin{Rejoin: &wire.Rejoin{Epoch: k.back.epoch, Mls: k.back.mls}}})
-			break // one puts it into the log
-		}
+	for _, d := range helpers[:min(most, len(helpers))] {
+		k.backFrom = d
+		c.send(d, &wire.Frame{Kind: &wire.Frame_KeysAsk{KeysAsk: &wire.KeysAsk{Epoch: c.fold.Epoch}}})
 	}
-	k.backTurn++ // who was asked may have no keys either
 }
 
 // settles reports whether this device's external commit is settled and not final.
@@ -69,14 +68,28 @@ func (c *Chat) dropBack() {
 	c.keys.fresh = append(c.keys.fresh, SecretChange{Space: spaceBack, Reset: true})
 }
 
-// helpers are the connected members, who may help, the host first.
+// helpers are the connected members, who may help: first who has given the way
+// back, which needs keys; then the host; then the others in turn, as who was asked
+// may have lost its keys, too. In doubt all take turns.
 func (c *Chat) helpers() []demes.DeviceID {
 	out := c.connected()
-	if host, known := c.hostNow(); known {
-		if at := slices.Index(out, host); at > 0 {
+	if len(out) == 0 {
+		return nil
+	}
+	turn := c.keys.backTurn % len(out)
+	c.keys.backTurn++
+	out = append(slices.Clone(out[turn:]), out[:turn]...)
+	first := func(d demes.DeviceID) {
+		if at := slices.Index(out, d); at > 0 {
 			copy(out[1:at+1], out[:at])
-			out[0] = host
+			out[0] = d
 		}
+	}
+	if host, known := c.hostNow(); known && !c.keys.backDoubt {
+		first(host)
+	}
+	if c.keys.back != nil {
+		first(c.keys.backFrom)
 	}
 	return out
 }
@@ -84,15 +97,17 @@ func (c *Chat) helpers() []demes.DeviceID {
 // stepKeysAsk gives a member what an external commit needs.
 func (c *Chat) stepKeysAsk(from demes.DeviceID, m *wire.KeysAsk) error {
 	k := &c.keys
-	if !k.current(c) || m.GetEpoch() != c.fold.Epoch || k.infoAt != 0 && c.now.Mono-k.infoAt < InfoPace {
+	if !k.current(c) || m.GetEpoch() != c.fold.Epoch {
 		return nil
 	}
-	k.infoAt = c.now.Mono
-	info, err := k.group.GroupInfo(false)
-	if err != nil {
-		return fmt.Errorf("group info for %s: %w", from.Short(), err)
+	if k.info == nil {
+		info, err := k.group.GroupInfo(false)
+		if err != nil {
+			return fmt.Errorf("group info for %s: %w", from.Short(), err)
+		}
+		k.info = info
 	}
-	c.send(from, &wire.Frame{Kind: &wire.Frame_KeysInfo{KeysInfo: &wire.KeysInfo{Epoch: c.fold.Epoch, GroupInfo: info}}})
+	c.send(from, &wire.Frame{Kind: &wire.Frame_KeysInfo{KeysInfo: &wire.KeysInfo{Epoch: c.fold.Epoch, GroupInfo: k.info}}})
 	return nil
 }
 
@@ -123,10 +138,11 @@ func (c *Chat) stepKeysInfo(from demes.DeviceID, m *wire.KeysInfo) error {
 	if err != nil {
 		return fmt.Errorf("come back with what %s gave: %w", from.Short(), err)
 	}
+	k.backFrom = from
 	k.back = &comeback{mls: commit, group: group, epoch: c.fold.Epoch}
 	records := append(recordsOf(group.Records()), Value{Name: "commit", Data: commit}, Value{Name: "ends", Data: number(c.fold.Epoch)})
 	k.fresh = append(k.fresh, SecretChange{Space: spaceBack, Reset: true, Put: records})
-	k.backAt, k.backWait, k.backTurn = c.now.Mono, 0, 0
+	k.backAt, k.backWait = c.now.Mono, 0
 	c.comeBackAgain()
 	return nil
 }
@@ -150,7 +166,7 @@ func (k *keys) comeBack(c *Chat) {
 	k.group.Saved()
 	k.fresh = append(k.fresh, SecretChange{Space: spaceNow, Reset: true, Put: recordsOf(k.group.Records())},
 		SecretChange{Space: spaceBack, Reset: true})
-	k.back, k.backAt, k.backWait, k.backTurn, k.backDoubt = nil, 0, 0, 0, false
+	k.back, k.info, k.backAt, k.backWait, k.backTurn, k.backDoubt = nil, nil, 0, 0, 0, false
 	c.planRefresh()
 	c.notice(Notice{Kind: NoticeMembers})
 }

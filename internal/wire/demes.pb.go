@@ -2742,6 +2742,7 @@ type MemberState struct {
 	RejoinedMs    int64                  `protobuf:"varint,11,opt,name=rejoined_ms,json=rejoinedMs,proto3" json:"rejoined_ms,omitempty"` // log time of its last external commit; 0: none
 	History       bool                   `protobuf:"varint,12,opt,name=history,proto3" json:"history,omitempty"`                         // may see what was said before it came
 	ShownFrom     uint64                 `protobuf:"varint,13,opt,name=shown_from,json=shownFrom,proto3" json:"shown_from,omitempty"`    // index from which on it may be shown what was said
+	SinceEpoch    uint64                 `protobuf:"varint,14,opt,name=since_epoch,json=sinceEpoch,proto3" json:"since_epoch,omitempty"` // to which its add led
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2863,6 +2864,13 @@ func (x *MemberState) GetHistory() bool {
 func (x *MemberState) GetShownFrom() uint64 {
 	if x != nil {
 		return x.ShownFrom
+	}
+	return 0
+}
+
+func (x *MemberState) GetSinceEpoch() uint64 {
+	if x != nil {
+		return x.SinceEpoch
 	}
 	return 0
 }
@@ -6452,7 +6460,7 @@ const file_demes_proto_rawDesc = "" +
 	"\x04slot\x18\x15 \x01(\x04R\x04slot\x12\x14\n" +
 	"\x05group\x18\x16 \x01(\fR\x05group\x12.\n" +
 	"\bsettings\x18\x17 \x01(\v2\x12.demes.v1.SettingsR\bsettings\x12!\n" +
-	"\frefreshed_ms\x18\x18 \x01(\x03R\vrefreshedMs\"\xfd\x02\n" +
+	"\frefreshed_ms\x18\x18 \x01(\x03R\vrefreshedMs\"\x9e\x03\n" +
 	"\vMemberState\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12(\n" +
 	"\x04cert\x18\x02 \x01(\v2\x14.demes.v1.DeviceCertR\x04cert\x12\x12\n" +
@@ -6470,7 +6478,9 @@ const file_demes_proto_rawDesc = "" +
 	"rejoinedMs\x12\x18\n" +
 	"\ahistory\x18\f \x01(\bR\ahistory\x12\x1d\n" +
 	"\n" +
-	"shown_from\x18\r \x01(\x04R\tshownFrom\"\x9f\x01\n" +
+	"shown_from\x18\r \x01(\x04R\tshownFrom\x12\x1f\n" +
+	"\vsince_epoch\x18\x0e \x01(\x04R\n" +
+	"sinceEpoch\"\x9f\x01\n" +
 	"\tGoneState\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\fR\x06device\x12\x19\n" +
 	"\blast_seq\x18\x02 \x01(\x04R\alastSeq\x12\x1b\n" +
