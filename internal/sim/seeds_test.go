@@ -205,6 +205,11 @@ func (w *World) recover() error {
 		}
 		return fmt.Errorf("seed %d, %d nodes: not settled 30 s after the last fault\n%s", w.Seed, len(w.Nodes), w.Describe())
 	}
+	for _, n := range w.members() {
+		for _, twice := range w.check.spent(n) {
+			w.check.fail("%s", twice)
+		}
+	}
 	return w.Final()
 }
 
