@@ -137,9 +137,16 @@ export async function amends({ browser, nodes, watch, step }) {
   await bob.getByRole('combobox', { name: 'Messages disappear' }).waitFor()
   await closeDetails(bob)
 
+  step('amends: what disappears is gone from both screens')
+  await member(nodes.urls.alice).call('PATCH', `/chats/${id}`, { settings: { disappear_after_s: 2 } })
+  await bob.getByText('Messages disappear after 2 seconds').waitFor({ state: 'attached' })
+  await say(bob, 'a secret for two seconds')
+  for (const page of [alice, bob]) await log(page).getByText('Message disappeared').waitFor()
+  for (const page of [alice, bob]) assert.equal(await row(page, 'a secret').count(), 0)
+
   step('amends: all of it is there after a reload')
   await bob.reload()
   await row(bob, 'hello <b>all</b>').getByText('edited', { exact: true }).waitFor()
   await row(bob, 'hello').getByRole('button', { name: '🎉 2 by alice and you' }).waitFor()
-  await log(bob).getByText('Message deleted').waitFor()
+  assert.equal(await log(bob).getByText(/^Message (?:deleted|disappeared)$/).count(), 2)
 }

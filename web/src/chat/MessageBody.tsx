@@ -3,9 +3,15 @@ import { isReadable } from '../state/rights'
 import { Icon, type IconName } from '../ui/Icon'
 import { MessageText } from './MessageText'
 
+/** Whether the time of a message is over: then nobody deleted it. */
+function isOver(message: Message): boolean {
+  return message.expires_at !== undefined && Date.parse(message.expires_at) <= Date.now()
+}
+
 /** Why a message shows no text, in two words and in more. */
 export function silence(message: Message): { icon: IconName; words: string; detail: string } | null {
-  if (message.deleted === true) return { icon: 'trash', words: 'Message deleted', detail: 'Its author, the founder or an admin deleted it, or its time was over.' }
+  if (message.deleted === true && isOver(message)) return { icon: 'hourglass', words: 'Message disappeared', detail: 'Its time was over.' }
+  if (message.deleted === true) return { icon: 'trash', words: 'Message deleted', detail: 'Its author, the founder or an admin deleted it.' }
   if (isReadable(message)) return null
   if (message.problem?.code === 'no-keys') {
     return { icon: 'lock', words: 'Waiting for keys', detail: message.problem.detail }

@@ -169,6 +169,11 @@ describe('a message', () => {
     expect(screen.queryByRole('alert')).toBeNull()
   })
 
+  it('whose time was over was deleted by nobody', () => {
+    show({ ...settled('bob', 1, 1), deleted: true, text: '', expires_at: '2026-01-01T00:00:00Z' })
+    expect(screen.getByText('Message disappeared')).toBeTruthy()
+  })
+
   it('whose keys are missing waits, and is no error', () => {
     const { container } = show({ ...settled('bob', 1, 1), text: '', problem: { code: 'no-keys', title: 'T', detail: 'They come.' } })
     expect(screen.getByText('Waiting for keys')).toBeTruthy()
