@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/demes-chat/demes"
+	"github.com/demes-chat/demes/internal/wire"
 	"github.com/demes-chat/demes/mls"
 )
 
@@ -25,13 +26,19 @@ func BenchmarkCosts(b *testing.B) {
 }
 
 func costs(b *testing.B, n int) {
-	w := New(uint64(n), n, Net{DelayMin: 1, DelayMax: 2, Suite: mls.XWing})
+	w := New(uint64(n), 3, Net{DelayMin: 1, DelayMax: 2, Suite: mls.XWing})
 	if err := w.GoLive(); err != nil {
 		b.Fatal(err)
 	}
-	w.Run(30_000)
+	w.Run(10_000)
 	host := w.Host()
-	author, member := others(w, host)[0], others(w, host)[min(n-2, 7)]
+	author, member := others(w, host)[0], others(w, host)[1]
+	secret := []byte("sixteen bytes !!")
+	if err := w.Invite(host.index, secret); err != nil {
+		b.Fatal(err)
+	}
+	w.Run(3_000)
+	w.ghosts(b, n-3, secret)
 	const messages = 50
 	var sealing time.Duration
 	cost := w.meter(func() {
@@ -51,11 +58,6 @@ func costs(b *testing.B, n int) {
 	b.ReportMetric(us(cost.spent[host], messages), "host-µs")
 	b.ReportMetric(float64(cost.received[member])/messages, "receive-B")
 
-	secret := []byte("sixteen bytes !!")
-	if err := w.Invite(host.index, secret); err != nil {
-		b.Fatal(err)
-	}
-	w.Run(3_000)
 	late := w.addLate(1)[0]
 	cost = w.meter(func() {
 		w.JoinBy(late.index, host.index, secret)
@@ -88,6 +90,31 @@ func costs(b *testing.B, n int) {
 	b.ReportMetric(us(cost.spent[member], 1)/1000, "remove-member-ms")
 	b.ReportMetric(float64(cost.received[member]), "remove-member-B")
 	b.ReportMetric(0, "ns/op")
+}
+
+// ghosts lets in members that are never online. They never renew their keys either,
+// so that each change of keys has a ciphertext for each of them: the worst case.
+func (w *World) ghosts(b *testing.B, n int, secret []byte) {
+	key, err := wire.InviteKey(w.Chat, secret)
+	if err != nil {
+		b.Fatal(err)
+	}
+	host := w.Host()
+	for i := range n {
+		ghost := newNode(w, 100+i)
+		if state := host.chat.Ask(host.clock(), ghost.ID, "127.0.0.1:1", ghost.request(key)).GetState(); state != wire.JoinAnswer_WAITING {
+			b.Fatalf("ghost %d: %s", i, state)
+		}
+		if i%32 == 31 || i == n-1 {
+			host.turn()
+			if !w.Until(20_000, func() bool {
+				return len(host.chat.Fold().Members) == 3+i+1 && host.chat.View().Keys.State == demes.KeysGood
+			}) {
+				b.Fatalf("the ghosts are not let in\n%s", w.Describe())
+			}
+		}
+	}
+	w.Run(3_000)
 }
 
 // bill is what something cost each node.

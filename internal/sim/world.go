@@ -43,7 +43,9 @@ type World struct {
 	tamper  func(from *Node, f chat.Outgoing) bool // changes frames of liars; nil: nobody lies
 	kept    func(n *Node, b *chat.Batch)           // sees every batch that became durable; nil: nobody
 	opening func(n *Node)                          // sees every node that starts; nil: nobody
-	removed map[demes.DeviceID]bool                // nodes that the founder removes
+	// welcoming alters the base that a joiner is given; nil: nobody does.
+	welcoming func(b *wire.Base)
+	removed   map[demes.DeviceID]bool // nodes that the founder removes
 
 	welcome  int           // bytes of the last answer that let somebody in, and
 	entering time.Duration // the real time that it took to check it and go in: for benchmarks
@@ -248,7 +250,7 @@ func (w *World) invite(i int, secret []byte, history bool) error {
 		return err
 	}
 	n := w.Nodes[i]
-	_, err = n.chat.Invite(n.clock(), key.Public().(ed25519.PublicKey), 10, 365*day, history) // longer than any clock here is wrong
+	_, err = n.chat.Invite(n.clock(), key.Public().(ed25519.PublicKey), 1000, 365*day, history) // longer than any clock here is wrong
 	n.turn()
 	return err
 }
@@ -269,6 +271,9 @@ func (w *World) ask(n *Node, door int, request *wire.JoinAsk) {
 			raw := wire.Marshal(answer)
 			begun := time.Now()
 			_ = wire.Unmarshal(raw, answer)
+			if w.welcoming != nil {
+				w.welcoming(answer.GetBase())
+			}
 			if err := chat.CheckBase(answer.GetBase(), w.Chat, n.ID, nil); err != nil {
 				w.check.fail("joiner %s refuses its base: %v", n.Name, err)
 				return
