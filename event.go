@@ -20,6 +20,9 @@ const (
 	KindAmend    Kind = 17
 )
 
+// Decides reports whether events of the kind decide membership or rights.
+func (k Kind) Decides() bool { return k >= KindFound && k <= KindSettings }
+
 // HasContent reports whether events of the kind have a sealed payload.
 func (k Kind) HasContent() bool { return k == KindMessage || k == KindAmend }
 

@@ -167,6 +167,7 @@ func (c *Chat) stepEvents(from demes.DeviceID, m *wire.Events) error {
 			ask = true
 		case forked:
 			c.proveFork(e)
+			c.offerFork(e)
 			if e.ID.Device == c.self {
 				c.oldCopy(from, e) // a copy of this device wrote it
 			}

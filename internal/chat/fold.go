@@ -135,7 +135,6 @@ type Outcome int
 const (
 	Ignored  Outcome = iota // no effect, as if it had never been there
 	Early                   // a gap: stays in the tail and is offered again
-	Forked                  // its author signed two events for one seq: dropped, kept as proof
 	Consumed                // has an index
 )
 
@@ -150,6 +149,7 @@ const (
 	VoidInvite    = "invite"
 	VoidFull      = "full"
 	VoidLamport   = "lamport"
+	VoidFork      = "fork" // it proves that its author wrote two histories: it is silenced
 	VoidKeys      = "keys" // its MLS commit is not valid, or does something else than it says
 	VoidRate      = "rate"
 )
@@ -178,14 +178,16 @@ func (f *Fold) applyEvent(s Sealed) (Outcome, string) {
 	if e.Chat != f.Chat || author == nil || author.Leaving || e.ID.Seq <= author.LastSeq && !f.planted.Twice {
 		return Ignored, ""
 	}
-	if e.ID.Seq > author.LastSeq+1 || !f.shown(e.After) && !f.planted.Unshown {
+	forks := e.ID.Seq == author.LastSeq+1 && e.Prev != author.LastHash && !f.planted.Twice
+	if e.ID.Seq > author.LastSeq+1 || !forks && !f.shown(e.After) && !f.planted.Unshown {
 		return Early, ""
-	}
-	if e.Prev != author.LastHash && !f.planted.Twice {
-		return Forked, ""
 	}
 	f.advance(s, e.Hash)
 	author.LastSeq, author.LastHash = e.ID.Seq, e.Hash
+	if forks { // nobody waits for what it showed to some
+		author.Leaving = true
+		return Consumed, VoidFork
+	}
 	if above(e.Lamport, f.Lamport, MaxLamportLead) {
 		return Consumed, VoidLamport
 	}

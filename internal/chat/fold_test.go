@@ -170,7 +170,17 @@ func TestWhatIsEarlyOrForked(t *testing.T) {
 		{"another predecessor is a fork", func(s *script) {
 			d := s.draft(s.a[1], demes.KindLeave, nil)
 			d.Prev[0] ^= 1
-			s.apply(wire.Seal(s.a[1].key, d), Forked, "")
+			s.apply(wire.Seal(s.a[1].key, d), Consumed, VoidFork)
+			s.apply(s.write(s.a[1], s.draft(s.a[1], demes.KindProfile, wire.Marshal(&wire.Profile{Name: "x"}))), Ignored, "")
+			if !s.fold.Members[s.a[1].id].Leaving {
+				s.t.Error("who wrote two histories is not silenced")
+			}
+		}},
+		{"a fork silences its author whatever it says it was shown", func(s *script) {
+			d := s.draft(s.a[1], demes.KindLeave, nil)
+			d.Prev[0] ^= 1
+			d.After = []demes.Mark{{Device: s.a[0].id, Seq: 99}}
+			s.apply(wire.Seal(s.a[1].key, d), Consumed, VoidFork)
 		}},
 		{"who left is ignored", func(s *script) {
 			s.does(s.a[1], demes.KindLeave, nil, "")

@@ -330,3 +330,20 @@ func (c *Chat) succession() []demes.DeviceID {
 	}
 	return out
 }
+
+// offerFork puts the proof into the log that a member wrote two histories, as soon
+// as the one that is settled reaches the other: that silences it. What others
+// wrote upon having seen the one that is dropped would wait for it for ever.
+func (c *Chat) offerFork(e *demes.Event) {
+	m := c.fold.Members[e.ID.Device]
+	if !c.seat.isHost() || c.host.term != c.seat.group.Term() || c.gens.frozen() || c.trouble != nil ||
+		m == nil || m.Leaving || e.ID.Seq != m.LastSeq+1 || e.Prev == m.LastHash || c.logEnd(e.ID.Device) != m.LastSeq {
+		return
+	}
+	entry := wire.Marshal(&wire.Entry{
+		Generation: c.fold.Head.Generation, Term: c.host.term, LogMs: c.stamp(), What: &wire.Entry_Event{Event: wire.PutEvent(e)},
+	})
+	if c.seat.group.Propose(entry) == nil {
+		c.host.ends[e.ID.Device] = e.ID.Seq
+	}
+}

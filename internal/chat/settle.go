@@ -38,8 +38,6 @@ func (c *Chat) consume(s Sealed) Outcome {
 		c.record(s, void)
 	case Early:
 		c.keepEarly(s.Event)
-	case Forked:
-		c.proveFork(s.Event)
 	}
 	return out
 }
@@ -56,7 +54,10 @@ func (c *Chat) record(s Sealed, void string) {
 		c.readSettled(&entry)
 		dropped := c.tail.settled(s.Event)
 		c.drop(dropped, s.Event)
-		if s.Event.ID.Device == c.self && len(dropped) > 0 {
+		if void == VoidFork {
+			c.proveFork(s.Event)
+		}
+		if s.Event.ID.Device == c.self && (len(dropped) > 0 || void == VoidFork) {
 			c.oldCopy(demes.DeviceID{}, s.Event) // a copy of this device wrote it
 		}
 		if s.Event.ID == (demes.EventID{Device: c.self, Seq: c.own.commit}) {
@@ -114,9 +115,7 @@ func (c *Chat) react(s Sealed, void string) {
 		c.succeed()
 		return
 	}
-	switch s.Event.Kind {
-	case demes.KindFound, demes.KindCommit, demes.KindStart, demes.KindLeave, demes.KindProfile, demes.KindInvite, demes.KindRevoke,
-		demes.KindRole, demes.KindSettings:
+	if void == VoidFork || s.Event.Kind.Decides() {
 		c.log.unkept = FoldEvery // membership is worth a write
 		c.final.checkpoint(c)
 		c.silence()

@@ -66,11 +66,11 @@ func (t *tail) hold(f *Fold, e *demes.Event) holding {
 		}
 		return known
 	}
+	if e.ID.Seq == seq+1 && e.Prev != hash {
+		return forked
+	}
 	if e.ID.Seq != seq+1 || !t.shown(f, e.After) && !t.planted.Unshown {
 		return lacking
-	}
-	if e.Prev != hash {
-		return forked
 	}
 	if !t.room(e) || above(e.Lamport, f.Lamport, MaxHeldLead) {
 		return full

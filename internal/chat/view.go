@@ -332,6 +332,7 @@ var voidProblems = map[string]demes.ProblemView{
 	VoidLobby:     {Code: demes.CodeWrongPhase, Title: "The chat had not started", Detail: "Send it again now."},
 	VoidKind:      {Code: demes.CodeBadInput, Title: "The members' programs do not know this kind of message", Detail: "Update DeMes on all devices."},
 	VoidRight:     {Code: demes.CodeNotAllowed, Title: "Its author had no right to do this", Detail: "Ask the founder."},
+	VoidFork:      {Code: demes.CodeBadInput, Title: "Its author's device wrote two histories", Detail: "It is silenced and will be removed."},
 	VoidLamport:   {Code: demes.CodeBadInput, Title: "Its author's counter was out of range", Detail: "Send it again."},
 	VoidMalformed: {Code: demes.CodeBadInput, Title: "It was malformed", Detail: "Send it again."},
 }
@@ -342,6 +343,15 @@ func voidProblem(reason string) *demes.ProblemView {
 		p = demes.ProblemView{Code: demes.CodeBadInput, Title: "It had no effect", Detail: "Send it again."}
 	}
 	return &p
+}
+
+// Seen says whether a device is there, and else when its connection ended in this
+// run: Mono ms, 0 for never.
+func (c *Chat) Seen(d demes.DeviceID) (online bool, lostAt int64) {
+	if p := c.peers[d]; p != nil && !p.connected {
+		lostAt = p.lostAt
+	}
+	return c.online(d), lostAt
 }
 
 // Hosting is what this device's beats say of the chat; nil when it is not host.

@@ -134,6 +134,41 @@ func TestTwoClonesAreOneTooMany(t *testing.T) {
 	}
 }
 
+// TestAForkSilencesItsAuthor has a member show one branch of its log, the longer
+// one, to one of the others, who writes on top of it, and another to the rest.
+func TestAForkSilencesItsAuthor(t *testing.T) {
+	for seed := range uint64(6) {
+		w, v := besieged(t, 120+seed, 5)
+		victim := others(w, w.Host())[0]
+		w.Partition(victim.index, v.index)
+		w.Run(4_000)
+		other := *v
+		for i := range 4 {
+			v.offer(victim, other.write(other.draft(fmt.Sprint("shown to one alone ", i))))
+		}
+		w.Run(200)
+		if err := victim.Say("said upon it"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range int(seed % 3) {
+			v.offer(w.Host(), v.write(v.draft(fmt.Sprint("rightly, to the rest ", i))))
+		}
+		w.Run(1_000)
+		w.Partition()
+		goesOn(t, w)
+		if !settledTexts(w.Host())["said upon it"] {
+			t.Fatalf("seed %d: who was shown another branch is mute\n%s", w.Seed, w.Describe())
+		}
+		if seed%3 == 0 {
+			continue // nobody was shown another one
+		}
+		gone := func() bool { m := w.Host().chat.Fold().Members[v.ID]; return m == nil || m.Leaving }
+		if !w.Until(30_000, gone) {
+			t.Fatalf("seed %d: who wrote two histories is a member still\n%s", w.Seed, w.Describe())
+		}
+	}
+}
+
 // TestAForkedAuthorMutesNobody has a member show one branch of its log, far ahead
 // in lamports, to one, and another to the rest.
 func TestAForkedAuthorMutesNobody(t *testing.T) {
