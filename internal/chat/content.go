@@ -132,25 +132,23 @@ func (c *Chat) readSettled(entry *SettledEntry) {
 	if !e.Kind.HasContent() || entry.Void != "" {
 		return
 	}
-	switch waits, lacks := c.read(e); {
-	case waits && c.sealedAhead(e):
-		c.keepContent(e, unreadable)
-	case waits:
+	if waits, lacks := c.read(e); waits {
 		c.waitFor(entry.Index)
 		return
-	case lacks:
+	} else if lacks {
 		c.lacking(entry.Index)
 		return
 	}
 	c.settleContent(entry)
 }
 
-// sealedAhead reports whether an event that settles now names keys that nobody can
-// have had: those of an epoch come after its commit is final, and what was sealed
-// with them stands behind that commit. Waiting for them would never end.
-func (c *Chat) sealedAhead(e *demes.Event) bool {
-	header, err := mls.Inspect(e.Payload)
-	return err != nil || header.Epoch > c.fold.Epoch
+// sealedAhead reports whether a final event names keys that nobody can have had:
+// those of an epoch come after its commit is final, and what was sealed with them
+// stands behind that commit. Waiting for them would never end. Before it is final
+// nothing is said: a generation may have settled it that did not know the commit.
+func (c *Chat) sealedAhead(entry *SettledEntry) bool {
+	header, err := mls.Inspect(entry.Event.Payload)
+	return err != nil || entry.Index <= c.final.index && header.Epoch > c.fold.Epoch
 }
 
 // settleContent follows a content that is read and settled: its time runs, and if
@@ -248,6 +246,10 @@ func (c *Chat) readPart() (more bool) {
 			continue
 		}
 		waits, lacks := c.read(entry.Event)
+		if waits && c.sealedAhead(entry) {
+			c.keepContent(entry.Event, unreadable)
+			waits = false
+		}
 		switch {
 		case waits:
 			next = entry.Index

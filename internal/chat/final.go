@@ -268,6 +268,7 @@ func (f *finality) advance(c *Chat, proof *wire.FinalProof) {
 		}
 	}
 	c.keys.advance(c)
+	c.reading.again = c.reading.again || c.reading.from != 0 // what waits for keys that nobody has waits until here
 	c.door.changed(c)
 	c.notice(Notice{Kind: NoticeMembers})
 }
