@@ -188,7 +188,7 @@ func (r *rare) one(w *World, what string, step int) error {
 	n, founder := w.Nodes[w.Rand.IntN(len(w.Nodes))], w.Nodes[0]
 	switch what {
 	case "remove":
-		if n != founder && founder.up && founder.chat != nil && w.leavers < len(w.Nodes)/3 {
+		if n != founder && founder.up && founder.chat != nil && w.leavers < len(w.Nodes)/3 && w.keysWithout(n) {
 			founder.input(func() {
 				if founder.chat.Fold().Members[n.ID] != nil && founder.chat.Remove(founder.clock(), n.ID) == nil {
 					w.leavers++

@@ -91,8 +91,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 		{"the tail dropped at a restart", Net{Planted: chat.Planted{Forget: true}}, "not settled|old"},
 		{"a restart at an old state", Net{Planted: chat.Planted{Rewind: true}}, "S8"},
 		{"a state that depends on who folds it", Net{Planted: chat.Planted{Diverge: true}}, "S9"},
-		{"keys that change before it is final", Net{Planted: chat.Planted{Hasty: true}}, "B5"},
-		{"keys of messages that stay", Net{Planted: chat.Planted{Keep: true}}, "C2|B2|not settled"},
+		{"keys of messages that stay", Net{Planted: chat.Planted{Keep: true}}, "C2"},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			for seed := range uint64(60) {
@@ -108,6 +107,25 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 				return
 			}
 			t.Fatal("60 seeds did not catch it")
+		})
+	}
+	// What takes a rare row of events, or a villain, a script plays.
+	for _, bug := range []struct {
+		name, breaks string
+		play         func(t *testing.T) string
+	}{
+		{"keys that change before it is final", "B5", func(t *testing.T) string {
+			return fmt.Sprint(twoCommits(t, 300, chat.Planted{Hasty: true}))
+		}},
+		{"an author who did not seal it", `"evil" took effect`, func(t *testing.T) string {
+			_, v := keyBesieged(t, 0, chat.Planted{Credulous: true})
+			return v.plays(keyAttack{do: accomplice})
+		}},
+	} {
+		t.Run(bug.name, func(t *testing.T) {
+			if got := bug.play(t); !strings.Contains(got, bug.breaks) {
+				t.Errorf("not caught: %q", got)
+			}
 		})
 	}
 }
@@ -250,7 +268,7 @@ func (w *World) misfortune(what, who int) error {
 			host.input(func() { _ = host.chat.Handover(host.clock(), &n.ID) })
 		}
 	case 18:
-		if n.up && who != 0 && w.leavers < len(w.Nodes)/3 {
+		if n.up && who != 0 && w.leavers < len(w.Nodes)/3 && w.keysWithout(n) {
 			w.leavers++
 			n.input(func() { _ = n.chat.Leave(n.clock()) })
 		}
