@@ -36,6 +36,7 @@ const (
 	CodeInternal       Code = "internal"
 	CodeNoKeys         Code = "no-keys"
 	CodeUnknownMessage Code = "unknown-message"
+	CodeUnknownDevice  Code = "unknown-device"
 
 	CodeLocked          Code = "locked"
 	CodeWrongPassphrase Code = "wrong-passphrase"

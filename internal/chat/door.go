@@ -321,21 +321,25 @@ func (c *Chat) Rename(now demes.Now, name string, addresses []string) error {
 	return err
 }
 
-// Remove takes a member's whole account out of the chat.
+// Remove takes a member's whole account out of the chat; of this user's own account
+// it takes the one device, which never comes back.
 func (c *Chat) Remove(now demes.Now, device demes.DeviceID) error {
 	c.now = now
 	target, me := c.fold.Members[device], c.fold.Members[c.self]
 	switch {
 	case target == nil || me == nil:
 		return demes.Problem(demes.CodeUnknownMember, "There is no such member", "See who is a member with: demes members.")
-	case target.Account == me.Account:
+	case device == c.self:
 		return demes.Problem(demes.CodeBadInput, "You cannot remove yourself", "Leave the chat instead.")
-	case me.Role == demes.RoleMember || target.Role == demes.RoleFounder:
+	case target.Account != me.Account && (me.Role == demes.RoleMember || target.Role == demes.RoleFounder):
 		return demes.Problem(demes.CodeNotAllowed, "You may not remove this member", "Ask the founder.")
+	}
+	goes := func(m *Member) bool {
+		return m.Device == device || m.Account == target.Account && target.Account != me.Account
 	}
 	remain := 0
 	for _, d := range c.fold.Electors {
-		if m := c.fold.Members[d]; m != nil && m.Account != target.Account && c.present(d) {
+		if m := c.fold.Members[d]; m != nil && !goes(m) && c.present(d) {
 			remain++
 		}
 	}
@@ -344,7 +348,7 @@ func (c *Chat) Remove(now demes.Now, device demes.DeviceID) error {
 			"Try again when other electors are online, or in a minute, when other members have taken their places.")
 	}
 	for d, m := range c.fold.Members {
-		if m.Account == target.Account {
+		if goes(m) {
 			c.door.removes[d] = true
 		}
 	}

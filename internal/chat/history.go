@@ -51,6 +51,9 @@ func (c *Chat) mayRecall(d demes.DeviceID) bool {
 // wantHistory begins to fetch what settled before the base by which this device
 // has just come in.
 func (c *Chat) wantHistory() {
+	for _, name := range []string{"history", "history.proven", "history.fold", "history.tree"} {
+		c.put(name, nil) // of an earlier life of this device
+	}
 	if !c.mayRecall(c.self) {
 		return
 	}

@@ -62,6 +62,9 @@ func (n *Node) Joining(ctx context.Context, from demes.DeviceID, address string,
 	if len(raw) > wire.MaxJoinAsk || wire.Unmarshal(raw, question) != nil {
 		return refused(demes.CodeRefused)
 	}
+	if question.GetDevice() != nil {
+		return n.devices.asked(ctx, hold, from, address, question.GetDevice())
+	}
 	if question.GetRequest() == nil {
 		return n.whichLobby(ctx)
 	}

@@ -39,6 +39,7 @@ type joins struct {
 	work   sync.WaitGroup
 
 	entering sync.Mutex // one join at a time goes into its chat
+	returns  sync.Mutex // guards the list of chats to come back to
 
 	mu    sync.Mutex
 	all   map[string]*join
@@ -60,11 +61,14 @@ type join struct {
 	address string     // of a knock
 	name    string
 	chat    demes.ChatID
-	suite   uint32                 // of the chat
-	keys    *mls.KeyPackageSecrets // what the welcome is for
-	request []byte
-	until   time.Time
-	targets []wire.Target
+	suite   uint32 // of the chat
+	own     bool   // by the rule of one account, without a link or a knock
+	// replaces is the device of this account whose place this one takes; zero: none.
+	replaces demes.DeviceID
+	keys     *mls.KeyPackageSecrets // what the welcome is for
+	request  []byte
+	until    time.Time
+	targets  []wire.Target
 }
 
 func newJoins(n *Node) *joins {
@@ -240,6 +244,9 @@ func (j *join) change(do func(*demes.JoinView)) {
 func (j *join) prepare(ctx context.Context) error {
 	n := j.joins.node
 	var invite ed25519.PrivateKey
+	if j.own {
+		return j.sign(nil)
+	}
 	if j.link == nil {
 		if err := j.findLobby(ctx); err != nil {
 			return err
@@ -266,10 +273,14 @@ func (j *join) sign(invite ed25519.PrivateKey) (err error) {
 	_, _ = rand.Read(nonce) // never fails
 	keys := j.keys.KeyPackage.Bytes()
 	sum := demes.Sum(keys)
-	j.request = wire.Marshal(&wire.JoinAsk{KeyPackage: keys, Request: wire.SealJoin(n.id.key, invite, &wire.JoinBody{
+	body := &wire.JoinBody{
 		Chat: j.chat[:], Cert: n.id.cert, Name: j.name, Nonce: nonce, NotAfterMs: j.until.UnixMilli(), Addresses: n.addresses(),
 		KeyPackageHash: sum[:],
-	})})
+	}
+	if !j.replaces.IsZero() {
+		body.Replaces = j.replaces[:]
+	}
+	j.request = wire.Marshal(&wire.JoinAsk{KeyPackage: keys, Request: wire.SealJoin(n.id.key, invite, body)})
 	return nil
 }
 
@@ -381,6 +392,11 @@ func (j *join) enter(ctx context.Context, base *wire.Base) error {
 	}
 	if old := n.runner(j.chat); old != nil {
 		n.end(old) // it was a member before, and comes back
+		saved, err := n.store.Load(j.chat)
+		if err != nil {
+			return err
+		}
+		c.Succeed(saved)
 	}
 	_, err = n.begin(ctx, c)
 	return err

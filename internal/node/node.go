@@ -77,6 +77,7 @@ type Node struct {
 	transport Transport
 	door      *door
 	joins     *joins
+	devices   *devices
 	faults    faults
 	stats     counters
 
@@ -105,6 +106,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.links = newLinks(n)
 	n.joins = newJoins(n)
+	n.devices = &devices{node: n}
 	n.door = newDoor(n)
 	if err := n.openChats(); err != nil {
 		return nil, fmt.Errorf("open chats: %w", err)
@@ -117,6 +119,7 @@ func New(cfg Config) (*Node, error) {
 	for _, id := range n.order {
 		n.chats[id].start()
 	}
+	n.joins.comeBack()
 	if cfg.OpenLobby {
 		if err := n.openLobby(); err != nil {
 			return nil, errors.Join(err, n.Close(context.Background()))
