@@ -87,7 +87,7 @@ func (k *keeper) start(source store.KeySource) error {
 	if err != nil {
 		return err
 	}
-	k.cfg.openLobby = false // of the start: unlocking founds no second lobby
+	k.cfg.openLobby, k.cfg.enrol = false, nil // of the start: unlocking founds no second lobby
 	k.set(running, nil)
 	return nil
 }

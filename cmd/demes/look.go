@@ -20,7 +20,7 @@ func (p *program) clientCommands() []*cobra.Command {
 		p.handoverCommand(), p.renameCommand(), p.leaveCommand(), p.stopCommand(),
 		p.retitleCommand(), p.settingsCommand(), p.roleCommand(),
 		p.unlockCommand(), p.lockCommand(), p.passphraseCommand(), p.accountCommand(), p.wordsCommand(), p.exportCommand(),
-		p.safetyCommand(), p.verifyCommand(),
+		p.safetyCommand(), p.verifyCommand(), p.devicesCommand(), p.deviceCommand(),
 	}
 }
 

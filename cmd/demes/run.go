@@ -14,6 +14,7 @@ import (
 
 	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/api"
+	"github.com/demes-chat/demes/internal/p2p"
 	"github.com/demes-chat/demes/internal/store"
 	"github.com/demes-chat/demes/web"
 )
@@ -32,6 +33,7 @@ type runFlags struct {
 	p2pPort   int
 	name      string
 	join      string
+	link      string
 	openLobby bool
 	noBrowser bool
 	faults    bool
@@ -48,6 +50,7 @@ type nodeConfig struct {
 	openLobby bool
 	faults    bool
 	log       *slog.Logger
+	enrol     func(*store.Store, p2p.Config) error // makes a fresh profile a further device; nil: it is its own
 }
 
 // opened is a running node.
@@ -103,6 +106,7 @@ func addRunFlags(command *cobra.Command, flags *runFlags) {
 	f.IntVar(&flags.p2pPort, "p2p-port", 0, "the port where other members reach this node (default: a free one, kept from then on)")
 	f.StringVar(&flags.name, "name", "", "the name that others see (default: your system's name for you)")
 	f.StringVar(&flags.join, "join", "", "join a chat: an invite link, HOST:PORT, or - to read it from standard input")
+	f.StringVar(&flags.link, "link", "", "be a further device of yours: a link of demes device add, or - to read it from standard input; needs a new profile")
 	f.BoolVar(&flags.openLobby, "open-lobby", false, "found a lobby if there is none, and admit everybody from this machine and network until the start")
 	f.BoolVar(&flags.noBrowser, "no-browser", false, "do not open the page in the browser")
 	f.StringVar(&flags.passphrase, "passphrase", "", "- reads the profile's passphrase from the first line of standard input, instead of starting locked")
@@ -142,6 +146,10 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 	if err != nil {
 		return err
 	}
+	enrol, err := p.enrol(ctx, flags.link)
+	if err != nil {
+		return err
+	}
 	listeners, port, err := api.Listen(flags.port)
 	if err != nil {
 		return p.insteadInUse(ctx, err)
@@ -151,7 +159,7 @@ func (p *program) run(ctx context.Context, flags runFlags) error {
 		name = p.profile
 	}
 	log := p.logger()
-	keeper := newKeeper(nodeConfig{dir: dir, name: name, p2pPort: flags.p2pPort, openLobby: flags.openLobby, faults: flags.faults, log: log},
+	keeper := newKeeper(nodeConfig{dir: dir, name: name, p2pPort: flags.p2pPort, openLobby: flags.openLobby, faults: flags.faults, log: log, enrol: enrol},
 		p.open, p.keychain(), p.leave)
 	if err := keeper.begin(passphrase); err != nil {
 		closeAll(listeners)

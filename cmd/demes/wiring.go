@@ -26,6 +26,9 @@ func openNode(cfg nodeConfig) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.enrolFirst(kept); err != nil {
+		return nil, errors.Join(err, kept.Close())
+	}
 	first := keptPort(kept) == 0
 	n, err := node.New(node.Config{
 		Store: kept,

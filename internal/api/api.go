@@ -100,6 +100,7 @@ func New(cfg Config) *Server {
 	s.registerFaults()
 	s.registerLock()
 	s.registerAccount()
+	s.registerDevices()
 	s.spec = describe(s.api)
 	s.handlePlain()
 	return s

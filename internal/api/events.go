@@ -61,6 +61,13 @@ type JoinEvent struct {
 	Detail *demes.JoinView `json:"detail,omitempty"`
 }
 
+// DeviceEvent tells that a device wants to be one of this account's.
+type DeviceEvent struct {
+	EventPlace
+	Type   string               `json:"type" enum:"device"`
+	Detail *demes.PendingDevice `json:"detail,omitempty"`
+}
+
 // TypingEvent tells that a member is typing now.
 type TypingEvent struct {
 	EventPlace
@@ -77,7 +84,7 @@ type StreamEvent struct {
 
 var eventTypes = []reflect.Type{
 	reflect.TypeFor[MessageEvent](), reflect.TypeFor[ChatEvent](), reflect.TypeFor[KnockEvent](),
-	reflect.TypeFor[JoinEvent](), reflect.TypeFor[TypingEvent](), reflect.TypeFor[StreamEvent](),
+	reflect.TypeFor[JoinEvent](), reflect.TypeFor[DeviceEvent](), reflect.TypeFor[TypingEvent](), reflect.TypeFor[StreamEvent](),
 }
 
 // describeLive adds the live stream and the shapes of its events.

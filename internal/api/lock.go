@@ -19,6 +19,9 @@ type Lock interface {
 	// SetPassphrase sets, changes or (new is empty) removes the passphrase. The old
 	// one is needed where there is one.
 	SetPassphrase(ctx context.Context, old, new string) error
+	// Reopen stops the node and starts it again, or leaves it locked where it has a
+	// passphrase.
+	Reopen(ctx context.Context) error
 	// Check asks for the passphrase again; without one every text is right.
 	Check(ctx context.Context, passphrase string) error
 }
@@ -126,6 +129,7 @@ func (open) State() (demes.LockView, error)                      { return demes.
 func (open) Unlock(context.Context, string) error                { return nil }
 func (open) Lock(context.Context) error                          { return noLock() }
 func (open) SetPassphrase(context.Context, string, string) error { return noLock() }
+func (open) Reopen(context.Context) error                        { return nil }
 func (open) Check(context.Context, string) error                 { return nil }
 
 func noLock() error {

@@ -51,6 +51,14 @@ type Node interface {
 	SetWordsSaved(ctx context.Context, saved bool) error
 	ExportAccount(ctx context.Context, passphrase string) ([]byte, error)
 
+	// AddDevice makes a link by which one new device can become the account's.
+	AddDevice(ctx context.Context) (link string, expires time.Time, err error)
+	Devices(ctx context.Context) (demes.DevicesView, error)
+	ConfirmDevice(ctx context.Context) error
+	RevokeDevice(ctx context.Context, device demes.DeviceID) error
+	// RenewDevice gives the profile a new device key, from the next start on.
+	RenewDevice(ctx context.Context) error
+
 	// Safety shows a safety number, without its QR code.
 	Safety(ctx context.Context, id demes.ChatID, account demes.AccountID) (demes.SafetyView, error)
 	SetVerified(ctx context.Context, account demes.AccountID, verified bool) error

@@ -41,6 +41,7 @@ var statuses = map[demes.Code]int{
 	demes.CodeUnknownMember:  http.StatusNotFound,
 	demes.CodeUnknownJoin:    http.StatusNotFound,
 	demes.CodeUnknownMessage: http.StatusNotFound,
+	demes.CodeUnknownDevice:  http.StatusNotFound,
 	demes.CodeWrongPhase:     http.StatusConflict,
 	demes.CodeNotHost:        http.StatusConflict,
 	demes.CodeStaleCopy:      http.StatusConflict,

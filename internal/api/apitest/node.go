@@ -32,6 +32,9 @@ type Node struct {
 	buffer   int
 
 	wordsSaved, verified bool
+
+	pending *demes.PendingDevice // asks to be a device of the account
+	second  bool                 // it is one
 }
 
 type room struct {
