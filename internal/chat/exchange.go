@@ -394,7 +394,7 @@ func (c *Chat) oldCopy(from demes.DeviceID, e *demes.Event) {
 	c.checked = false
 	c.trouble = &demes.ProblemView{
 		Code: demes.CodeStaleCopy, Title: "This device's copy of the chat is old",
-		Detail: fmt.Sprintf("%s holds something that this device wrote (number %d) and does not remember: a backup was restored, or a copy runs elsewhere. Stop the other copy, or enter again by a new invite with a fresh profile.",
+		Detail: fmt.Sprintf("%s holds something that this device wrote (number %d) and does not remember: a backup was restored, or a copy runs elsewhere. Stop the other copy, then make this one a new device of yours, which keeps the messages: demes device renew",
 			c.name(from), e.ID.Seq),
 	}
 	if c.seat.group != nil {
