@@ -172,7 +172,15 @@ func (c *Chat) rejoinCommit() *wire.Commit {
 		seen, err := c.fold.group.Commit(commit.GetMls(), time.UnixMilli(c.fold.LogMs))
 		trial := c.fold.trial()
 		trial.LogMs = max(trial.LogMs, c.now.Wall) // about what the host will stamp: a quiet chat's log time stands
-		if err == nil && seen.External && trial.rejoin(commit, seen) == "" {
+		if err != nil || !seen.External || trial.rejoin(commit, seen) != "" {
+			continue
+		}
+		// Its tags and secrets nobody sees who has no keys. One that cannot be processed
+		// is never proposed: it would hold up all that this device says behind it.
+		c.keys.drop()
+		staged, err := c.keys.receive(commit.GetMls(), c.fold.LogMs)
+		if err == nil && seen.Next.MatchesStaged(staged) {
+			staged.Discard()
 			return commit
 		}
 	}

@@ -496,6 +496,36 @@ func wayBackAttacks() []keyAttack {
 	}
 	nothing := func(*keyVillain, *mls.ExternalJoin) {}
 	return []keyAttack{
+		{name: "comes back by a way that nobody can follow, through another's log", do: func(v *keyVillain) {
+			info, err := v.keys.GroupInfo(true)
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			key, err := v.keys.Suite().NewSigningKey()
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			at := v.keys.Self()
+			credential := wire.SealCredential(v.key, v.cert, v.world.Chat[:], key.Public())
+			_, commit, err := mls.JoinExternal(info, nil, mls.ExternalJoin{
+				Profile: mls.Profile{Suite: v.keys.Suite(), Credential: mls.Basic(credential), Key: key}, Replace: &at,
+				AuthenticatedData: wire.SealVoucher(v.key, v.world.Chat, v.fold.Epoch, key.Public()),
+			}, anyLeaf)
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			commit[len(commit)-1] ^= 1 // the confirmation tag, which only who has keys can check
+			for _, to := range v.world.Up() {
+				v.say(to, &wire.Frame{Kind: &wire.Frame_Rejoin{Rejoin: &wire.Rejoin{Epoch: v.fold.Epoch, Mls: commit}}})
+			}
+			v.world.Run(3_000)
+			for _, n := range v.world.Up() {
+				_ = n.Say("rightly said, and nothing holds it up")
+			}
+			if !v.world.Until(5_000, v.world.Settled) {
+				v.t.Errorf("what was said is held up\n%s", v.world.Describe())
+			}
+		}},
 		{name: "comes back in the place of the host", do: external(0, nothing), void: chat.VoidKeys},
 		{name: "comes back in the place of another", do: external(3, func(v *keyVillain, join *mls.ExternalJoin) {
 			at := v.leafOf(v.world.Nodes[2].ID)

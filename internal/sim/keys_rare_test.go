@@ -57,16 +57,22 @@ func (r *rare) keyFault(w *World, what string, n *Node) error {
 			r.keyed.blind = n
 		}
 		n = r.keyed.blind
+		if !w.keysWithout(n) {
+			return nil
+		}
 		n.Crash()
 		n.disk.blind()
+		w.blind = n
 		return n.Start()
-	case "return":
-		if n.chat != nil && n.up && !n.busy && n.isOut() && w.Nodes[0].chat != nil && w.Nodes[0].isOutOf(n) {
-			n.forget()
-			w.leavers--
-			r.mark("a member returned")
-			w.JoinBy(n.index, 0, []byte("sixteen bytes !!"))
-			return n.Start()
+	case "return": // whoever is out
+		for _, n := range w.Nodes[1:] {
+			if n.chat != nil && n.up && !n.busy && n.isOut() && w.Nodes[0].chat != nil && w.Nodes[0].isOutOf(n) {
+				n.forget()
+				w.leavers--
+				r.mark("a member returned")
+				w.JoinBy(n.index, 0, []byte("sixteen bytes !!"))
+				return n.Start()
+			}
 		}
 	case "sleep":
 		w.skip(60_000 + w.Rand.Int64N(1_200_000))
@@ -78,7 +84,7 @@ func (r *rare) keyFault(w *World, what string, n *Node) error {
 // has them any more, nobody ever will, and the chat is founded anew.
 func (w *World) keysWithout(n *Node) bool {
 	for _, m := range w.members() {
-		if m != n && !m.isOut() && m.chat.View().Keys.State == demes.KeysGood {
+		if m != n && m != w.blind && !m.isOut() && m.chat.View().Keys.State == demes.KeysGood {
 			return true
 		}
 	}

@@ -40,9 +40,14 @@ var rarities = []string{"remove", "rename", "invites", "pause", "clock", "reconv
 // its own.
 func (w *World) drawRare(seen map[string]int) *rare {
 	r := &rare{odds: map[string]float64{}, seen: seen, keyed: keyTraces{commits: map[*Node][]uint64{}}}
-	for _, what := range slices.Concat(rarities, keyRarities) {
+	for _, what := range rarities {
 		if w.Rand.IntN(2) == 0 {
 			r.odds[what] = 0.06 * w.Rand.Float64()
+		}
+	}
+	for _, what := range keyRarities {
+		if w.Rand.IntN(2) == 0 {
+			r.odds[what] = 0.1 * w.Rand.Float64()
 		}
 	}
 	if w.Rand.IntN(3) == 0 {

@@ -192,9 +192,9 @@ func chaos(seed uint64, bugs Net, trace *strings.Builder, seen map[string]int) e
 	return w.recover()
 }
 
-// lost reports whether a member has no keys.
+// lost reports whether a member has not the keys of its log.
 func (w *World) lost() bool {
-	return slices.ContainsFunc(w.members(), func(n *Node) bool { return n.chat.View().Keys.State == demes.KeysLost })
+	return slices.ContainsFunc(w.members(), func(n *Node) bool { return n.chat.View().Keys.State != demes.KeysGood })
 }
 
 // recover ends all faults and waits for the group to be whole again.

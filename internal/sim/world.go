@@ -45,6 +45,7 @@ type World struct {
 	opening func(n *Node)                          // sees every node that starts; nil: nobody
 	// welcoming alters the base that a joiner is given; nil: nobody does.
 	welcoming func(b *wire.Base)
+	blind     *Node                   // whose private keys were made wrong; nil: nobody's
 	removed   map[demes.DeviceID]bool // nodes that the founder removes
 
 	welcome  int           // bytes of the last answer that let somebody in, and
