@@ -224,3 +224,63 @@ func TestHistoryGoesOnAfterEveryCrash(t *testing.T) {
 		}
 	}
 }
+
+// another makes a node a further device of another's account.
+func (n *Node) another(of *Node, replaces bool) *wire.JoinAsk {
+	n.cert = wire.SealCert(key(n.world.Seed, of.index+1000), n.ID, 2)
+	ask := n.request(nil)
+	if !replaces {
+		return ask
+	}
+	body := &wire.JoinBody{}
+	_ = wire.Unmarshal(ask.GetRequest().GetBody(), body)
+	body.Replaces = of.ID[:]
+	return &wire.JoinAsk{KeyPackage: ask.GetKeyPackage(), Request: wire.SealJoin(n.key, nil, body)}
+}
+
+// TestAFurtherDeviceSeesWhatItsPersonMay has a person come in the middle, without
+// history, and then with a second device, and with a third that takes the place of
+// the first.
+func TestAFurtherDeviceSeesWhatItsPersonMay(t *testing.T) {
+	for seed := range uint64(3) {
+		w, first := withHistory(t, 450+seed, 3, false)
+		w.JoinBy(first.index, 0, historySecret)
+		if !w.Until(20_000, func() bool { return first.chat != nil && w.Settled() }) {
+			t.Fatalf("seed %d: the first device did not come in\n%s", w.Seed, w.Describe())
+		}
+		since := first.chat.Fold().Members[first.ID].SinceIndex
+		_ = first.Say("on the first device")
+		settle(t, w, 10_000)
+		second := w.addLate(1)[0]
+		w.ask(second, 1, second.another(first, false))
+		if !w.Until(20_000, func() bool { return told(w, second) }) {
+			t.Fatalf("seed %d: the second device has no history\n%s", w.Seed, w.Describe())
+		}
+		if got := second.disk.settled[0].Index; got != since {
+			t.Errorf("seed %d: the second device has the log from %d on, its person came at %d", w.Seed, got, since)
+		}
+		if !settledTexts(second)["on the first device"] || settledTexts(second)["said before 29"] {
+			t.Errorf("seed %d: the second device shows %v", w.Seed, settledTexts(second))
+		}
+		third := w.addLate(1)[0]
+		w.removed[first.ID] = true
+		w.ask(third, 0, third.another(first, true))
+		if !w.Until(30_000, func() bool { return told(w, third) }) {
+			t.Fatalf("seed %d: the third device has no history\n%s", w.Seed, w.Describe())
+		}
+		f := third.chat.Fold()
+		if f.Members[first.ID] != nil || !f.Gone[first.ID].Revoked || !settledTexts(third)["on the first device"] || settledTexts(third)["said before 29"] {
+			t.Errorf("seed %d: the first device is %v, the third shows %v", w.Seed, f.Gone[first.ID], settledTexts(third))
+		}
+		second.input(func() {
+			if err := second.chat.Remove(second.clock(), third.ID); err != nil {
+				t.Error(err)
+			}
+		})
+		w.removed[third.ID] = true
+		if !w.Until(20_000, func() bool { return w.Nodes[0].chat.Fold().Gone[third.ID].Revoked && second.chat.Fold().Members[third.ID] == nil }) {
+			t.Fatalf("seed %d: a device of one's own is not revoked\n%s", w.Seed, w.Describe())
+		}
+		settle(t, w, 10_000)
+	}
+}

@@ -22,10 +22,10 @@ func (f *Node) Devices(context.Context) (demes.DevicesView, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v := demes.DevicesView{CanAdd: true, Pending: f.pending, Devices: []demes.DeviceView{
-		{Device: f.View.Device, This: true, Online: true, AddedAt: time.Unix(1_700_000_000, 0).UTC(), Chats: len(f.chats)},
+		{Device: f.View.Device, This: true, Online: true, AddedAt: time.Unix(1_700_049_600, 0).UTC(), Chats: len(f.chats)},
 	}}
 	if f.second {
-		v.Devices = append(v.Devices, demes.DeviceView{Device: Other.String(), AddedAt: time.Unix(1_800_000_000, 0).UTC()})
+		v.Devices = append(v.Devices, demes.DeviceView{Device: Other.String(), AddedAt: time.Unix(1_800_014_400, 0).UTC()})
 	}
 	return v, f.Fail
 }
