@@ -258,6 +258,9 @@ func (r *rare) one(w *World, what string, step int) error {
 				return err
 			}
 		}
+		if w.Rand.IntN(2) == 0 {
+			w.skip(chat.RefreshGap + 1) // so that both sides mean to renew keys
+		}
 		for range 8 {
 			_ = host.Say("on the wrong side")
 			w.Run(w.Rand.Int64N(20_000))
