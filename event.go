@@ -76,6 +76,8 @@ type Event struct {
 	Signature []byte
 	Payload   []byte // may be nil once erased; its hash stands in Body
 	Plain     []byte // what a sealed payload says, once it was opened here; never sent
+	// ExpiresMs is the log time, Unix ms, at which Plain is deleted; 0: never.
+	ExpiresMs int64
 }
 
 // Before is the provisional order: lamport, then device, then seq

@@ -68,8 +68,11 @@ func (c *Chat) amendAs(target demes.EventID, a *wire.Amend) error {
 		return demes.Problem(demes.CodeNotAllowed, "This message is not yours",
 			"Its author may change it; the founder and admins may delete it.")
 	}
-	_, err := c.utter(demes.KindAmend, &wire.MessageContent{Amend: a}, "")
-	return err
+	if _, err := c.utter(demes.KindAmend, &wire.MessageContent{Amend: a}, ""); err != nil {
+		return err
+	}
+	c.notice(Notice{Kind: NoticeMessage, Event: target})
+	return nil
 }
 
 // mayAmend is the right to amend what the device of wrote.
@@ -159,11 +162,27 @@ func (c *Chat) amends(target demes.EventID) []SettledEntry {
 	return entries
 }
 
+// unsent lists what this device's user said about an event and nobody was sent yet.
+func (c *Chat) unsent(target demes.EventID) (out []SettledEntry) {
+	for _, item := range c.own.pending {
+		if item.Kind != demes.KindAmend {
+			continue
+		}
+		e := &demes.Event{
+			ID: demes.EventID{Device: c.self, Seq: item.Seq}, Kind: item.Kind, Plain: item.Payload, Content: commitment(item), SentAt: item.SentAt,
+		}
+		if said, err := wire.OpenContent(e, e.Plain); err == nil && wire.GetRef(said.GetAmend().GetTarget()) == target {
+			out = append(out, SettledEntry{Event: e})
+		}
+	}
+	return out
+}
+
 // amended changes how a message is shown by what was said about it.
 func (c *Chat) amended(v *demes.MessageView, id demes.EventID) {
 	reactions := map[string][]demes.DeviceID{}
 	var order []string
-	for _, entry := range c.amends(id) {
+	for _, entry := range append(c.amends(id), c.unsent(id)...) {
 		said, err := wire.OpenContent(entry.Event, entry.Event.Plain)
 		by := entry.Event.ID.Device
 		if err != nil || !c.mayAmend(by, id.Device, said.GetAmend()) {

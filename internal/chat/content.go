@@ -170,6 +170,7 @@ func (c *Chat) expire(e *demes.Event, atMs int64) {
 		return
 	}
 	c.keepContent(e, e.Plain)
+	e.ExpiresMs = atMs
 	contents := c.batch().Contents
 	contents[len(contents)-1].ExpiresMs = atMs
 	if c.reading.expireMs == 0 || atMs < c.reading.expireMs {

@@ -123,7 +123,7 @@ func blank(e *demes.Event) *demes.Event {
 		return nil
 	}
 	kept := *e
-	kept.Plain = nil
+	kept.Plain, kept.ExpiresMs = nil, 0
 	return &kept
 }
 
@@ -136,7 +136,7 @@ func (m *memory) read(e *demes.Event) *demes.Event {
 		return nil
 	}
 	kept := *e
-	kept.Plain = m.plain(e.ID)
+	kept.Plain, kept.ExpiresMs = m.plain(e.ID), m.contents[e.ID].ExpiresMs
 	return &kept
 }
 

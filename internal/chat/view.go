@@ -226,8 +226,8 @@ func (c *Chat) Message(entry SettledEntry) demes.MessageView {
 		State: demes.StateSettled, Members: len(c.fold.Members),
 	}
 	c.show(&v, e)
-	if after := c.fold.Settings.DisappearAfter; after > 0 && entry.Index != 0 {
-		at := timeOf(entry.LogMs + after)
+	if e.ExpiresMs != 0 {
+		at := timeOf(e.ExpiresMs)
 		v.ExpiresAt = &at
 	}
 	switch {

@@ -146,7 +146,7 @@ func (d *disk) read(e *demes.Event) *demes.Event {
 		return nil
 	}
 	out := *e
-	out.Plain = d.contents[e.ID].Plain
+	out.Plain, out.ExpiresMs = d.contents[e.ID].Plain, d.contents[e.ID].ExpiresMs
 	return &out
 }
 

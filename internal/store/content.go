@@ -62,20 +62,20 @@ func (c change) forgetContents() error {
 
 // plain reads the columns data, expires and target of an event's content, which
 // begin at first.
-func (r row) plain(number int64, id demes.EventID, first int) ([]byte, error) {
+func (r row) plain(number int64, id demes.EventID, first int) (plain, error) {
 	raw, err := r.unseal(first, contentKey(number, id))
 	if err != nil {
-		return nil, err
+		return plain{}, err
 	}
 	kept, err := readPlain(raw)
 	if err != nil {
-		return nil, err
+		return plain{}, err
 	}
 	amends := r.ColumnType(first+2) != sqlite3.NULL
 	if kept.expires != r.ColumnInt64(first+1) || kept.amends != amends || !bytes.Equal(kept.target, r.ColumnRawBlob(first+2)) {
-		return nil, fmt.Errorf("the content of %s is filed as another: %w", id, errDamaged)
+		return plain{}, fmt.Errorf("the content of %s is filed as another: %w", id, errDamaged)
 	}
-	return kept.plain, nil
+	return kept, nil
 }
 
 // Expiring lists events whose content expires at or before a log time.

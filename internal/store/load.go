@@ -129,7 +129,9 @@ func (r row) event(number int64, first int) (*demes.Event, error) {
 	}
 	e, err := readEvent(raw)
 	if err == nil && r.ColumnType(first+3) != sqlite3.NULL {
-		e.Plain, err = r.plain(number, id, first+3)
+		var kept plain
+		kept, err = r.plain(number, id, first+3)
+		e.Plain, e.ExpiresMs = kept.plain, kept.expires
 	}
 	return e, err
 }

@@ -261,7 +261,7 @@ func testApart(s *storeTest) {
 			b := batches[number]
 			s.equal("another chat", s.load(b.Chat), &chat.Saved{
 				Chat: b.Chat, Values: map[string][]byte{"n": {number + 1}}, Raft: b.Raft.Entries,
-				Tail: []*demes.Event{b.Events[2], said(b.Events[3], string([]byte{number + 1}))}, Outbox: b.Outbox,
+				Tail: []*demes.Event{b.Events[2], saidUntil(b.Events[3], string([]byte{number + 1}), int64(number)+1)}, Outbox: b.Outbox,
 				Secrets: map[string][]chat.Value{"mls": {{Name: "epoch", Data: []byte(fmt.Sprint(number))}}},
 			})
 			s.expiring(b.Chat, 1<<62, 9, 0, b.Events[3].ID)

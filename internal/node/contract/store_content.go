@@ -18,9 +18,12 @@ func putSecrets(space string, pairs ...string) []chat.SecretChange {
 }
 
 // said is an event as it comes back once something was read in it.
-func said(e *demes.Event, text string) *demes.Event {
+func said(e *demes.Event, text string) *demes.Event { return saidUntil(e, text, 0) }
+
+// saidUntil is said for what expires.
+func saidUntil(e *demes.Event, text string, expiresMs int64) *demes.Event {
 	out := cloneEvent(e)
-	out.Plain = []byte(text)
+	out.Plain, out.ExpiresMs = []byte(text), expiresMs
 	return out
 }
 
@@ -153,11 +156,11 @@ func testForget(s *storeTest) {
 	}
 	s.commit(first, first)
 	s.restarted(func() {
-		s.equal("tail", s.load(id).Tail, []*demes.Event{said(e[0], "a"), said(e[1], "b"), said(e[2], "d"), e[3]})
+		s.equal("tail", s.load(id).Tail, []*demes.Event{saidUntil(e[0], "a", 7), saidUntil(e[1], "b", 7), saidUntil(e[2], "d", 7), e[3]})
 	})
 	s.commit(second, second)
 	s.restarted(func() {
-		s.equal("tail", s.load(id).Tail, []*demes.Event{said(e[0], "replaced"), e[1], said(e[2], "d"), said(e[3], "late")})
+		s.equal("tail", s.load(id).Tail, []*demes.Event{saidUntil(e[0], "replaced", 7), e[1], saidUntil(e[2], "d", 7), saidUntil(e[3], "late", 7)})
 		s.expiring(id, 7, 9, 0, e[0].ID, e[2].ID, e[3].ID)
 	})
 	if err := s.Commit([]*chat.Batch{{Chat: id, Contents: []chat.Content{{Event: demes.EventID{Seq: 1 << 63}}}}}); err == nil {
@@ -259,7 +262,7 @@ func testSecretsAtomic(s *storeTest) {
 	}
 	s.restarted(func() {
 		s.equal("saved", s.load(id), before)
-		s.equal("settled", s.settled(id, 1, 1), settling(1, 1, said(e[0], "a")))
+		s.equal("settled", s.settled(id, 1, 1), settling(1, 1, saidUntil(e[0], "a", 5)))
 		s.expiring(id, 5, 9, 0, e[0].ID, e[1].ID)
 	})
 }

@@ -15,7 +15,7 @@ import (
 func sealed(e *demes.Event) *demes.Event {
 	out := cloneEvent(e)
 	if out != nil {
-		out.Plain = nil
+		out.Plain, out.ExpiresMs = nil, 0
 	}
 	return out
 }
@@ -24,7 +24,8 @@ func sealed(e *demes.Event) *demes.Event {
 func (c *memoryChat) read(e *demes.Event) *demes.Event {
 	out := cloneEvent(e)
 	if out != nil {
-		out.Plain = slices.Clone(c.contents[e.ID].Plain)
+		kept := c.contents[e.ID]
+		out.Plain, out.ExpiresMs = slices.Clone(kept.Plain), kept.ExpiresMs
 	}
 	return out
 }
