@@ -206,15 +206,20 @@ func (n *Node) welcomeDevice(ctx context.Context, device demes.DeviceID) []byte 
 		Cert: wire.SealCert(ed25519.NewKeyFromSeed(n.id.seed), device, uint64(max(n.now().Wall/1000, 1))), Name: n.id.currentName(),
 	}
 	for _, r := range n.runners() {
-		one, err := ask(ctx, r, nil, func(c *chat.Chat) (*wire.AddedChat, error) {
-			if c.Fold().Members[n.id.device] == nil || c.Phase() == demes.PhaseLeft {
-				return nil, nil
-			}
-			return &wire.AddedChat{Chat: r.id[:], Suite: uint32(c.Fold().Suite), Title: c.View().Title, Contacts: n.linkContacts(c)}, nil
-		})
-		if err == nil && one != nil {
+		if one, err := r.whereabouts(ctx); err == nil && one != nil {
 			added.Chats = append(added.Chats, one)
 		}
 	}
 	return wire.Marshal(&wire.JoinAnswer{State: wire.JoinAnswer_WELCOME, Added: added})
+}
+
+// whereabouts is what another device of this account needs to come into the chat;
+// nil when this device is no member of it.
+func (r *runner) whereabouts(ctx context.Context) (*wire.AddedChat, error) {
+	return ask(ctx, r, nil, func(c *chat.Chat) (*wire.AddedChat, error) {
+		if c.Fold().Members[r.node.id.device] == nil || c.Phase() == demes.PhaseLeft {
+			return nil, nil
+		}
+		return &wire.AddedChat{Chat: r.id[:], Suite: uint32(c.Fold().Suite), Title: c.View().Title, Contacts: r.node.linkContacts(c)}, nil
+	})
 }

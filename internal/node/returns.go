@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/demes-chat/demes"
-	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
 )
 
@@ -177,17 +176,12 @@ func (n *Node) RenewDevice(ctx context.Context) error {
 		return err
 	}
 	for _, r := range n.runners() {
-		one, err := ask(ctx, r, nil, func(c *chat.Chat) (*wire.AddedChat, error) {
-			if c.Fold().Members[n.id.device] == nil || c.Phase() == demes.PhaseLeft {
-				return nil, nil
-			}
-			return &wire.AddedChat{Chat: r.id[:], Suite: uint32(c.Fold().Suite), Title: c.View().Title, Contacts: n.linkContacts(c)}, nil
-		})
+		one, err := r.whereabouts(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil:
-			return err
+		case err != nil: // a chat that broke must not keep the others from coming back
+			n.log.Warn("a chat cannot be come back to", "chat", r.id.Short(), "err", err)
 		case one != nil:
 			all = slices.DeleteFunc(all, func(old returning) bool { return old.Chat == r.id.String() })
 			all = append(all, newReturning(one, &n.id.device))

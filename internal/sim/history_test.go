@@ -278,7 +278,9 @@ func TestAFurtherDeviceSeesWhatItsPersonMay(t *testing.T) {
 			}
 		})
 		w.removed[third.ID] = true
-		if !w.Until(20_000, func() bool { return w.Nodes[0].chat.Fold().Gone[third.ID].Revoked && second.chat.Fold().Members[third.ID] == nil }) {
+		if !w.Until(20_000, func() bool {
+			return w.Nodes[0].chat.Fold().Gone[third.ID].Revoked && second.chat.Fold().Members[third.ID] == nil
+		}) {
 			t.Fatalf("seed %d: a device of one's own is not revoked\n%s", w.Seed, w.Describe())
 		}
 		settle(t, w, 10_000)
