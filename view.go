@@ -84,6 +84,8 @@ type MemberView struct {
 	RTTms   *float64 `json:"rtt_ms"`
 	Leaving bool     `json:"leaving,omitempty"` // has left; its removal is not final yet
 	History bool     `json:"history,omitempty"` // may see messages from before it came
+	// RejoinedAt is when the device last came back with new keys by itself.
+	RejoinedAt *time.Time `json:"rejoined_at,omitempty"`
 	// Verified: the user compared safety numbers with this account, and none of its
 	// devices has changed since.
 	Verified bool `json:"verified"`

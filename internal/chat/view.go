@@ -136,6 +136,10 @@ func (c *Chat) members() []demes.MemberView {
 			Council: c.votes(d), Elector: slices.Contains(c.fold.Electors, d), Held: p.held, Read: p.read, Leaving: m.Leaving,
 			History: m.History,
 		}
+		if m.RejoinedMs != 0 {
+			at := timeOf(m.RejoinedMs)
+			view.RejoinedAt = &at
+		}
 		if d == c.self {
 			view.Online, view.Held, view.Read = !c.gone(), c.fold.Position, c.own.read
 		} else if p.ping != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -20,12 +21,12 @@ const valueVerified = "verified"
 // devices of one; nobody compares more in person.
 const (
 	maxVerified = 10_000
-	maxDevices  = 100
+	maxDevices  = 8_000 // eight in each of a thousand chats
 )
 
 // mark is what is kept of an account whose safety number was compared.
 type mark struct {
-	Devices []string  `json:"devices"` // those that the account had in chats then
+	Devices []string  `json:"devices"` // those that the account had in chats then, by their bearing
 	At      time.Time `json:"at"`
 }
 
@@ -72,6 +73,16 @@ func readMarks(raw []byte) (map[string]mark, error) {
 	return marks, nil
 }
 
+// bearing names a member's device as it was compared: one that has come back with
+// new keys by itself is another from then on. Its device key vouches for the new
+// keys, and who has stolen that could be the one who came back.
+func bearing(chat string, m *demes.MemberView) string {
+	if m.RejoinedAt == nil {
+		return m.Device
+	}
+	return fmt.Sprintf("%s in %s since %d", m.Device, chat, m.RejoinedAt.UnixMilli())
+}
+
 // look takes note of a chat's members and says who of them is verified.
 func (s *safety) look(v *demes.ChatView) {
 	s.mu.Lock()
@@ -82,7 +93,7 @@ func (s *safety) look(v *demes.ChatView) {
 	present := map[string][]string{}
 	for _, m := range v.Members {
 		if _, marked := s.marks[m.Account]; marked {
-			present[m.Account] = append(present[m.Account], m.Device)
+			present[m.Account] = append(present[m.Account], bearing(v.ID, &m))
 		}
 	}
 	for account := range s.marks {
@@ -194,7 +205,7 @@ func (n *Node) SetVerified(ctx context.Context, account demes.AccountID, verifie
 	for _, v := range views {
 		for _, m := range v.Members {
 			if m.Account == name {
-				devices, shared = append(devices, m.Device), append(shared, v.ID)
+				devices, shared = append(devices, bearing(v.ID, &m)), append(shared, v.ID)
 			}
 		}
 	}
