@@ -22,6 +22,75 @@ export interface paths {
         patch: operations["note-words"];
         trace?: never;
     };
+    "/account/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The devices of this account, and the one that wants to be */
+        get: operations["list-devices"];
+        put?: never;
+        /** Make a link for a new device, good for one device and ten minutes */
+        post: operations["add-device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/devices/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take the device in that waits, once both screens show the same code */
+        post: operations["confirm-device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/devices/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give this profile a new device that takes the old one's place: for an old copy */
+        post: operations["renew-device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/devices/{device}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a device of this account out of every chat, for ever */
+        delete: operations["revoke-device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/account/export": {
         parameters: {
             query?: never;
@@ -527,6 +596,7 @@ export interface components {
             /** Format: int64 */
             generation: number;
             head: components["schemas"]["Head"];
+            history?: components["schemas"]["Progress"];
             host: components["schemas"]["Peer"] | null;
             id: string;
             keys: components["schemas"]["Keys"];
@@ -574,6 +644,34 @@ export interface components {
             addresses: string[];
             device: string;
             peer_id: string;
+        };
+        Device: {
+            /** Format: date-time */
+            added_at: string;
+            /** Format: int64 */
+            chats: number;
+            device: string;
+            /** Format: date-time */
+            last_seen?: string;
+            online: boolean;
+            this?: boolean;
+        };
+        DeviceEvent: {
+            detail?: components["schemas"]["PendingDevice"];
+            /** @description Names one start of the node; sequence numbers mean nothing in another. */
+            run: string;
+            /**
+             * Format: int64
+             * @description Counts the events of one run; pass the last one as since to resume.
+             */
+            seq: number;
+            /** @enum {string} */
+            type: "device";
+        };
+        Devices: {
+            can_add: boolean;
+            devices: components["schemas"]["Device"][];
+            pending?: components["schemas"]["PendingDevice"];
         };
         EditInputBody: {
             /** @description The new text. At most 16 KiB of UTF-8. */
@@ -643,6 +741,8 @@ export interface components {
              * @description Seconds. 7 days when left out.
              */
             expires_in_s?: number;
+            /** @description Who joins by it may see the messages from before. */
+            history?: boolean;
             /**
              * Format: int64
              * @description How many may join by it. 10 when left out.
@@ -726,7 +826,7 @@ export interface components {
             peer: string;
         };
         /** @description One event of the live stream; type tells which. */
-        LiveEvent: components["schemas"]["MessageEvent"] | components["schemas"]["ChatEvent"] | components["schemas"]["KnockEvent"] | components["schemas"]["JoinEvent"] | components["schemas"]["TypingEvent"] | components["schemas"]["StreamEvent"];
+        LiveEvent: components["schemas"]["MessageEvent"] | components["schemas"]["ChatEvent"] | components["schemas"]["KnockEvent"] | components["schemas"]["JoinEvent"] | components["schemas"]["DeviceEvent"] | components["schemas"]["TypingEvent"] | components["schemas"]["StreamEvent"];
         Lock: {
             has_passphrase: boolean;
             key: string;
@@ -739,11 +839,14 @@ export interface components {
             elector: boolean;
             /** Format: int64 */
             held: number;
+            history?: boolean;
             leaving?: boolean;
             name: string;
             online: boolean;
             /** Format: int64 */
             read: number;
+            /** Format: date-time */
+            rejoined_at?: string;
             /** @enum {string} */
             role: "founder" | "admin" | "member";
             /** Format: double */
@@ -821,6 +924,12 @@ export interface components {
         Peer: {
             device: string;
             name: string;
+        };
+        PendingDevice: {
+            address: string;
+            code: string;
+            device: string;
+            label: string;
         };
         Problem: {
             /** @description The stable name of the problem: programs branch on it. */
@@ -1004,6 +1113,154 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Devices"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "confirm-device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Devices"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "renew-device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lock"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "revoke-device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The device's id. */
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Devices"];
                 };
             };
             /** @description Error */
