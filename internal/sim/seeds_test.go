@@ -208,7 +208,7 @@ func (w *World) recover() error {
 		}
 	}
 	whole := func() bool { return w.Settled() && w.entered() }
-	if !w.Until(30_000, whole) && w.lost() {
+	if !w.Until(30_000, whole) && w.Err() == nil && w.lost() {
 		// Who lost its keys twice waits before it comes back again, by a log time that
 		// may be of a clock that ran ahead.
 		for _, node := range w.Nodes {
@@ -268,7 +268,7 @@ func (w *World) misfortune(what, who int) error {
 			host.input(func() { _ = host.chat.Handover(host.clock(), &n.ID) })
 		}
 	case 18:
-		if n.up && who != 0 && w.leavers < len(w.Nodes)/3 && w.keysWithout(n) {
+		if n.up && n.chat != nil && who != 0 && w.leavers < len(w.Nodes)/3 && w.keysWithout(n) {
 			w.leavers++
 			n.input(func() { _ = n.chat.Leave(n.clock()) })
 		}
