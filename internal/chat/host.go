@@ -205,6 +205,7 @@ func (c *Chat) relay() {
 				c.serve(d, fresh, news)
 			}
 		}
+		c.dismiss(fresh)
 		if len(fresh) > 0 {
 			c.host.told = false
 		}
@@ -212,6 +213,17 @@ func (c *Chat) relay() {
 	}
 	if c.mode == demes.ModeProvisional {
 		c.passOn(news)
+	}
+}
+
+// dismiss sends who was just removed the entry that says so: nobody listens to it
+// any more, and it would wait for ever.
+func (c *Chat) dismiss(fresh []SettledEntry) {
+	for _, d := range sortedDevices(c.peers) {
+		if p := c.peers[d]; p.connected && p.live && c.fold.Members[d] == nil {
+			c.serve(d, fresh, nil)
+			p.live = false
+		}
 	}
 }
 
