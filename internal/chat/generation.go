@@ -306,50 +306,6 @@ func (g *generations) rescue(c *Chat) {
 	c.convened(g.elector.Propose(c.now, frozen, c.situation(), c.nextCouncil(c.fold.Electors)))
 }
 
-// Start ends the lobby: the founder's last act as its only elector.
-func (c *Chat) Start(now demes.Now) error {
-	c.now = now
-	if c.phase != demes.PhaseLobby || c.fold.Live {
-		return demes.Problem(demes.CodeWrongPhase, "The chat has started already", "Nothing more is needed: write a message.")
-	}
-	if c.self != c.fold.Founder {
-		return demes.Problem(demes.CodeNotAllowed, "Only the founder can start the chat",
-			"Ask "+c.name(c.fold.Founder)+" to press Start chat.")
-	}
-	if c.gens.wantStart == 0 {
-		c.gens.wantStart = now.Mono
-	}
-	c.host.dirty, c.host.planAt = true, 0 // the plan that the start needs does not wait for its pace
-	c.wake(0)
-	return nil
-}
-
-// goLive is the lobby's part of the host's duties: once every pair is measured,
-// or StartWait has passed, the start is written.
-func (g *generations) goLive(c *Chat) {
-	if g.wantStart == 0 || g.startedAt != 0 || c.own.next > c.fold.Members[c.self].LastSeq {
-		return
-	}
-	if !c.measured() && c.now.Mono-g.wantStart < StartWait || c.host.dirty {
-		c.wake(50)
-		return
-	}
-	_, _ = c.submit(demes.KindStart, wire.Marshal(&wire.Start{}), "")
-}
-
-// measured reports whether every pair of present members is.
-func (c *Chat) measured() bool {
-	there := append(c.connected(), c.self)
-	for _, from := range there {
-		for _, to := range there {
-			if from != to && c.host.reports[[2]demes.DeviceID{from, to}] == nil {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // keepElectors ends a generation whose electors should be others: at the start,
 // and when members joined, left or went (docs/protocol.md#planned).
 func (g *generations) keepElectors(c *Chat) {
@@ -389,22 +345,6 @@ func (c *Chat) majorityPresent(electors []demes.DeviceID) bool {
 		}
 	}
 	return n > len(electors)/2
-}
-
-// leaveLobby certifies generation 1 once the present members hold the start.
-func (g *generations) leaveLobby(c *Chat) {
-	if g.startedAt == 0 {
-		g.startedAt = c.now.Mono // a restart came between the start and its certificate
-	}
-	waiting := false
-	for _, d := range c.connected() {
-		waiting = waiting || c.peers[d].head.Index < c.fold.Head.Index
-	}
-	if waiting && c.now.Mono-g.startedAt < StartWait {
-		c.wake(50)
-		return
-	}
-	c.convened(g.elector.Propose(c.now, true, c.situation(), c.nextCouncil(c.wantedElectors())))
 }
 
 // nextCouncil makes the value of a planned generation: its first voters are the
@@ -476,47 +416,4 @@ func sameDevices(a, b []demes.DeviceID) bool {
 	slices.SortFunc(a, demes.DeviceID.Compare)
 	slices.SortFunc(b, demes.DeviceID.Compare)
 	return slices.Equal(a, b)
-}
-
-// CheckBase reports whether a base is what a joiner asked for: of this chat,
-// final, with the joiner and the inviter in it (docs/protocol.md#joining).
-func CheckBase(base *wire.Base, id demes.ChatID, self demes.DeviceID, inviter *demes.AccountID) error {
-	found, err := wire.OpenEvent(base.GetFound())
-	if err != nil || found.Chat != id || found.Kind != demes.KindFound {
-		return fmt.Errorf("the base does not begin with this chat's found event: %w", ErrInvalid)
-	}
-	electors, generation := []demes.DeviceID{found.ID.Device}, uint64(0)
-	for _, cert := range base.GetCertificates() {
-		value, err := council.VerifyCertificate(cert, id, electors, verifyVote)
-		if err != nil {
-			return fmt.Errorf("the base's certificates: %w", err)
-		}
-		if value.GetParent() != generation {
-			return fmt.Errorf("the base's certificates leave a generation out: %w", ErrInvalid)
-		}
-		electors, generation = devices(value.GetElectors()), generation+1
-	}
-	if err := verifyProof(base.GetProof(), id, electors); err != nil {
-		return err
-	}
-	fold, err := decodeFold(base.GetState(), base.GetTree(), false)
-	if err != nil {
-		return fmt.Errorf("the base's state: %w", err)
-	}
-	head := proofHead(base.GetProof())
-	if fold.Head != head || head.Generation != generation || fold.Hash() != proofState(base.GetProof()) || fold.Chat != id {
-		return fmt.Errorf("the base's state is not the proven one: %w", ErrInvalid)
-	}
-	if fold.Members[self] == nil {
-		return fmt.Errorf("the base does not have this device as a member: %w", ErrInvalid)
-	}
-	if inviter == nil {
-		return nil
-	}
-	for _, m := range fold.Members {
-		if m.Account == *inviter {
-			return nil
-		}
-	}
-	return fmt.Errorf("the inviter is no member: %w", ErrInvalid)
 }
