@@ -141,7 +141,7 @@ func TestAChatThatBreaksStopsAlone(t *testing.T) {
 	w.live(id, all...)
 	broke.Store(true)
 	alice.Frame(all[1].device(), wire.Marshal(&wire.Frame{
-		Chat: id[:], Generation: alice.chat(id).Generation, Kind: &wire.Frame_Fetch{Fetch: &wire.Fetch{From: 1}},
+		Chat: id[:], Generation: alice.chat(id).Generation, Kind: &wire.Frame_Fetch{Fetch: &wire.Fetch{From: 1, History: true}},
 	}))
 	w.until("the chat says that it has stopped", func() bool { return alice.chat(id).Problem != nil })
 	if v := alice.chat(id); v.Problem.Code != demes.CodeInternal || v.Title != "Ducks" {
