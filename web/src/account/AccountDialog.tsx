@@ -2,9 +2,11 @@ import type { Lock } from '../api/types'
 import { Button } from '../ui/Button'
 import { Dialog } from '../ui/Dialog'
 import { useSession } from '../shell/context'
+import { DevicesPart } from './DevicesPart'
 import { ExportPart } from './ExportPart'
 import { PassphrasePart } from './PassphrasePart'
 import type { AccountState } from './useAccount'
+import type { DevicesState } from './useDevices'
 import { WordsPart } from './WordsPart'
 
 const PROTECTED: Record<string, string> = {
@@ -29,17 +31,19 @@ function LockPart({ lock, onDone }: { lock: Lock; onDone: () => void }) {
 
 interface AccountDialogProps {
   known: AccountState
+  devices: DevicesState | null
   open: boolean
   onClose: () => void
 }
 
 /** What makes the user the same person on another computer, and who can open the chats on this one. */
-export function AccountDialog({ known, open, onClose }: AccountDialogProps) {
+export function AccountDialog({ known, devices, open, onClose }: AccountDialogProps) {
   const { account, lock, refresh } = known
   return (
     <Dialog open={open} onClose={onClose} title="Your account" shape="side">
       <div className="account">
         <WordsPart account={account} lock={lock} onDone={refresh} />
+        {devices !== null && <DevicesPart devices={devices} />}
         <LockPart lock={lock} onDone={refresh} />
         {account.has_words && <ExportPart lock={lock} />}
         <dl className="account-ids">

@@ -46,7 +46,7 @@ describe('the lock screen', () => {
 describe('the account', () => {
   const show = (account: Account, lock: Lock, api: object) => {
     const refresh = vi.fn()
-    const { session } = draw(<AccountDialog known={{ account, lock, refresh }} open onClose={() => undefined} />)
+    const { session } = draw(<AccountDialog known={{ account, lock, refresh }} devices={null} open onClose={() => undefined} />)
     withApi(session, api)
     return refresh
   }

@@ -1,6 +1,6 @@
 /** The one file that talks to the node. It knows paths and errors, and nothing of the interface. */
 import type {
-  Account, Chat, ChatChange, Invite, Join, JoinTarget, LiveEvent, Lock, Message, MessagePage, Node, Problem, Safety,
+  Account, Chat, ChatChange, Devices, Invite, Join, JoinTarget, LiveEvent, Lock, Message, MessagePage, Node, Problem, Safety,
 } from './types'
 
 const BASE = '/api/v1'
@@ -129,6 +129,13 @@ export class Api {
     (await this.#slow<{ words: string[] | null }>('POST', '/account/words', { passphrase })).words ?? []
   exportAccount = (passphrase: string, current?: string) =>
     this.#slow<{ name: string; file: string }>('POST', '/account/export', { passphrase, current })
+  devices = () => this.#call<Devices>('/account/devices')
+  /** Makes the only link that is good now: those before it are void, and who asks by them is refused. */
+  addDevice = () => this.#post<Invite>('/account/devices')
+  confirmDevice = () => this.#post<Devices>('/account/devices/confirm')
+  revokeDevice = (device: string) => this.#call<Devices>(`/account/devices/${part(device)}`, { method: 'DELETE' })
+  /** The node starts again as a new device, or waits locked for its passphrase. */
+  renewDevice = () => this.#slow<Lock>('POST', '/account/devices/renew')
   safety = (chat: string, account: string) => this.#call<Safety>(`/chats/${part(chat)}/safety/${part(account)}`)
   setVerified = (chat: string, account: string, verified: boolean) =>
     this.#call<Safety>(`/chats/${part(chat)}/safety/${part(account)}`, { method: 'PUT', body: { verified } })
@@ -140,7 +147,8 @@ export class Api {
   found = (title: string) => this.#post<Chat>('/chats', { title })
   start = (chat: string) => this.#post<void>(`/chats/${part(chat)}/start`)
   leave = (chat: string) => this.#post<void>(`/chats/${part(chat)}/leave`)
-  invite = (chat: string) => this.#post<Invite>(`/chats/${part(chat)}/invites`)
+  invite = (chat: string, history = false) =>
+    this.#post<Invite>(`/chats/${part(chat)}/invites`, history ? { history } : {})
   join = (target: JoinTarget) => this.#post<{ join: string }>('/joins', target)
   typing = (chat: string) => this.#post<void>(`/chats/${part(chat)}/typing`)
   read = (chat: string, position: number) => this.#post<void>(`/chats/${part(chat)}/read`, { position })

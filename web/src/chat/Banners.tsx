@@ -1,8 +1,9 @@
-import type { Chat } from '../api/types'
+import type { Chat, Progress } from '../api/types'
 import { keysWords, Missing } from '../details/Encryption'
 import { harmlessName } from '../text/harmless'
-import { list } from '../text/time'
+import { count, list } from '../text/time'
 import { Icon } from '../ui/Icon'
+import { StaleCopy } from './StaleCopy'
 
 /** "2 of Ann, Bo, Cy" as the node says it; made here from the names if it says nothing. */
 function waitsFor(chat: Chat): string {
@@ -23,6 +24,18 @@ function Provisional({ chat }: { chat: Chat }) {
   )
 }
 
+/** What was said before this device came, on its way. It goes on for long: nobody wants each step read aloud. */
+function History({ history }: { history: Progress }) {
+  const words = `${count(history.done)} of ${count(history.total)}`
+  return (
+    <div className="banner" aria-live="off">
+      <Icon name="down" />
+      <p>Fetching earlier messages … {words}</p>
+      <progress className="meter" max={history.total} value={history.done} aria-label={`Earlier messages: ${words}`} />
+    </div>
+  )
+}
+
 /** What is unusual about the chat now, in words. */
 export function Banners({ chat }: { chat: Chat }) {
   const live = chat.phase === 'live'
@@ -31,7 +44,11 @@ export function Banners({ chat }: { chat: Chat }) {
       {chat.problem !== undefined && (
         <div className="banner banner-bad">
           <Icon name="failed" />
-          <p><strong>{chat.problem.title}.</strong> {chat.problem.detail}</p>
+          {chat.problem.code === 'stale-copy' ? (
+            <StaleCopy problem={chat.problem} />
+          ) : (
+            <p><strong>{chat.problem.title}.</strong> {chat.problem.detail}</p>
+          )}
         </div>
       )}
       {live && chat.mode === 'provisional' && <Provisional chat={chat} />}
@@ -51,6 +68,7 @@ export function Banners({ chat }: { chat: Chat }) {
           <progress className="meter" max={chat.catching_up.total} value={chat.catching_up.done} aria-label="Catching up" />
         </div>
       )}
+      {live && chat.history !== undefined && <History history={chat.history} />}
     </div>
   )
 }

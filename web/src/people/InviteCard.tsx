@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react'
+import { useEffect, useId, useState } from 'react'
 import type { Invite } from '../api/types'
 import { useSession } from '../shell/context'
 import { fullTime } from '../text/time'
@@ -30,23 +30,61 @@ function Ready({ invite }: { invite: Invite }) {
   )
 }
 
-/** Makes an invite and shows it as link and QR code. `now` makes it at once. */
-export function InviteCard({ chat, now = false }: { chat: string; now?: boolean }) {
+function ShareHistory({ shared, onChange }: { shared: boolean; onChange: (shared: boolean) => void }) {
+  const hint = useId()
+  return (
+    <div className="share-history">
+      <label className="check">
+        <input type="checkbox" checked={shared} aria-describedby={hint} onChange={(event) => onChange(event.target.checked)} />
+        <span>Share what was said before</span>
+      </label>
+      <p id={hint} className="hint">
+        Who joins by this link can read everything that is still here, from the beginning. Everybody in the chat sees who can.
+      </p>
+    </div>
+  )
+}
+
+interface InviteCardProps {
+  chat: string
+  /** Makes the link at once. */
+  now?: boolean
+  /** Something was said here: the user says whether newcomers may read it. */
+  past?: boolean
+}
+
+/** Makes an invite and shows it as link and QR code. */
+export function InviteCard({ chat, now = false, past = false }: InviteCardProps) {
   const session = useSession()
   const [invite, setInvite] = useState<Invite | null>(null)
+  const [shared, setShared] = useState(false)
   const [busy, setBusy] = useState(false)
-  const make = async () => {
+  const make = async (history: boolean) => {
     setBusy(true)
-    await session.attempt(session.invite(chat).then(setInvite))
+    const made = await session.attempt(session.invite(chat, history).then(setInvite))
     setBusy(false)
+    return made
+  }
+  const share = async (history: boolean) => {
+    if (busy) return // a link is on its way, and the box says of which kind
+    setShared(history)
+    if (invite !== null && !(await make(history))) setShared(!history)
   }
   useEffect(() => {
-    if (now) void make()
+    if (now) void make(false)
   }, [chat, now]) // oxlint-disable-line
-  if (invite !== null) return <Ready invite={invite} />
   return (
-    <Button icon="link" disabled={busy} onClick={() => void make()}>
-      {busy ? 'Making a link …' : 'Make an invite link'}
-    </Button>
+    <div className="invite-card">
+      {invite !== null && (
+        // The link of the other kind must not be copied by mistake while this one is made.
+        <div className={busy ? 'invite-busy' : undefined}><Ready invite={invite} /></div>
+      )}
+      {invite === null && (
+        <Button icon="link" disabled={busy} onClick={() => void make(shared)}>
+          {busy ? 'Making a link …' : 'Make an invite link'}
+        </Button>
+      )}
+      {past && <ShareHistory shared={shared} onChange={(history) => void share(history)} />}
+    </div>
   )
 }

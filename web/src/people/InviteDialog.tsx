@@ -9,7 +9,7 @@ export function InviteDialog({ chat, open, onClose }: { chat: string; open: bool
       title="Invite"
       description="Any member can let the newcomer in, also while you are away."
     >
-      <InviteCard chat={chat} now />
+      <InviteCard chat={chat} now past />
     </Dialog>
   )
 }

@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import type { Chat, Member } from '../api/types'
-import { delay } from '../text/time'
+import { date, delay, fullTime } from '../text/time'
 import { Avatar } from '../ui/Avatar'
 import { Name } from '../ui/Name'
 import { ranks } from './radial'
@@ -64,10 +64,14 @@ function OneMember({ member, chat, name, me, onSafety }: OneMemberProps) {
             </>
           )}
         </span>
+        {member.rejoined_at !== undefined && (
+          <span className="hint member-back" title={fullTime(member.rejoined_at)}>came back with new keys on {date(member.rejoined_at)}</span>
+        )}
       </span>
       <span className="tags">
         {member.device === chat.host?.device && <span className="tag tag-host">host</span>}
         {member.council && <span className="tag" title="Votes on the order of messages">council</span>}
+        {member.history === true && <span className="tag" title="May read what was said before it came">sees earlier messages</span>}
         {member.role !== 'member' && <span className="tag">{member.role}</span>}
       </span>
     </li>

@@ -1,6 +1,8 @@
 import { type FormEvent, useState } from 'react'
 import { AccountDialog } from '../account/AccountDialog'
+import { DeviceHint } from '../account/DeviceHint'
 import { useAccount } from '../account/useAccount'
+import { useDevices } from '../account/useDevices'
 import { WordsHint } from '../account/WordsHint'
 import { keptTheme, type Theme } from '../state/kept'
 import { harmlessName } from '../text/harmless'
@@ -40,6 +42,7 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
   const session = useSession()
   const node = useStore((state) => state.node)
   const known = useAccount()
+  const devices = useDevices()
   const [account, setAccount] = useState(false)
   const [later, setLater] = useState(false)
   const [renaming, setRenaming] = useState(false)
@@ -49,8 +52,10 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
     setTheme(next)
     chooseTheme(next)
   }
+  const pending = devices?.known.pending
   return (
     <footer className="me">
+      {known !== null && pending !== undefined && !account && <DeviceHint pending={pending} onOpen={() => setAccount(true)} />}
       {known !== null && known.account.has_words && !known.account.words_saved && !later && (
         <WordsHint onOpen={() => setAccount(true)} onLater={() => setLater(true)} />
       )}
@@ -84,7 +89,7 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
       >
         <RenameForm name={node.name} onDone={() => setRenaming(false)} />
       </Dialog>
-      {known !== null && <AccountDialog known={known} open={account} onClose={() => setAccount(false)} />}
+      {known !== null && <AccountDialog known={known} devices={devices} open={account} onClose={() => setAccount(false)} />}
     </footer>
   )
 }

@@ -49,6 +49,7 @@ function anotherRun(state: State, event: LiveEvent): State {
 
 function live(state: State, event: LiveEvent, at: number): State {
   const known = event.run === state.run ? { ...state, seq: Math.max(state.seq, event.seq) } : anotherRun(state, event)
+  if (event.type === 'device') return { ...known, asked: known.asked + 1 }
   if (!('chat' in event) || event.chat === undefined) return known
   if (event.type === 'typing') return typed(known, event, at)
   const chat = chatOf(event)

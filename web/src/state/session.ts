@@ -221,11 +221,12 @@ export class Session {
   }
 
   /** An invite of this chat; the same again while it is good, for each one is written into the chat. */
-  async invite(chat: string): Promise<Invite> {
-    const known = this.#invites.get(chat)
+  async invite(chat: string, history = false): Promise<Invite> {
+    const kind = `${chat} ${history}`
+    const known = this.#invites.get(kind)
     if (known !== undefined && Date.parse(known.expires_at) - Date.now() > INVITE_MARGIN_MS) return known
-    const invite = await this.api.invite(chat)
-    this.#invites.set(chat, invite)
+    const invite = await this.api.invite(chat, history)
+    this.#invites.set(kind, invite)
     return invite
   }
 

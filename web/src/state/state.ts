@@ -101,6 +101,8 @@ export interface State {
   rooms: Record<string, Room>
   selected: string | null
   join: Join | null
+  /** How many devices have asked to be the user's since the page opened. */
+  asked: number
   toasts: Toast[]
   nextToast: number
 }
@@ -115,6 +117,7 @@ export const initialState: State = {
   rooms: {},
   selected: null,
   join: null,
+  asked: 0,
   toasts: [],
   nextToast: 1,
 }

@@ -22,6 +22,11 @@ export function fullTime(time: string): string {
   return date === null ? 'time unknown' : full.format(date)
 }
 
+export function date(time: string): string {
+  const known = valid(time)
+  return known === null ? 'an unknown day' : dayAndYear.format(known)
+}
+
 /** A key that is equal for times of the same local day. */
 export function dayKey(time: string): string {
   const date = valid(time)
@@ -62,6 +67,15 @@ export function timeLeft(until: string, now: number): string {
   const seconds = date === null ? 0 : Math.floor((date.getTime() - now) / 1000)
   return seconds <= 0 ? '' : counted(UNITS.find(([, each]) => seconds >= each), seconds)
 }
+
+/** The time that is left, to the second: "9:05". */
+export function countdown(until: string, now: number): string {
+  const seconds = Math.max(0, Math.ceil(((valid(until)?.getTime() ?? now) - now) / 1000))
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}
+
+const figures = new Intl.NumberFormat()
+export const count = (number: number) => figures.format(number)
 
 /** "Ann", "Ann and Bo", "Ann, Bo and Cy". */
 export function list(names: readonly string[]): string {
