@@ -143,6 +143,7 @@ type peer struct {
 	sayAt     int64        // Mono ms when vectors are compared again; 0: no need
 	ping      *wire.Report // this device's own measurement
 	goodbye   bool         // it said that it goes
+	dismissed bool         // it was told that it is removed
 	missedAt  int64        // Mono ms when a generation was given up because it did not come to witness it
 }
 

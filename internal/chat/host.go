@@ -220,7 +220,9 @@ func (c *Chat) relay() {
 // any more, and it would wait for ever.
 func (c *Chat) dismiss(fresh []SettledEntry) {
 	for _, d := range sortedDevices(c.peers) {
-		if p := c.peers[d]; p.connected && p.live && c.fold.Members[d] == nil {
+		if p := c.peers[d]; len(fresh) > 0 && p.connected && !p.dismissed && c.fold.Members[d] == nil {
+			p.dismissed = true
+			p.live, p.cursor = true, fresh[0].Index-1 // a council's member has the rest by Raft
 			c.serve(d, fresh, nil)
 			p.live = false
 		}

@@ -14,7 +14,7 @@ func (c *Chat) Connected(now demes.Now, d demes.DeviceID) {
 	if p.connected || d == c.self {
 		return
 	}
-	p.connected, p.since, p.goodbye, p.live, p.cursor = true, now.Mono, false, false, 0
+	p.connected, p.since, p.goodbye, p.dismissed, p.live, p.cursor = true, now.Mono, false, false, false, 0
 	p.holds = map[demes.DeviceID]uint64{}
 	delete(c.history.passed, d)
 	p.haveAt, p.fetchAt, p.chainAt = now.Mono, 0, 0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/demes-chat/demes"
 	"github.com/demes-chat/demes/internal/chat"
 	"github.com/demes-chat/demes/internal/wire"
 )
@@ -52,6 +53,27 @@ func TestFrozenElectorDoesNotSpin(t *testing.T) {
 
 // TestRemovedMemberIsNotWaitedFor removes a member to whom a frame was lost just
 // before: nobody means to compare vectors with it any more.
+// TestWhoIsRemovedIsTold removes members of the council and others, while they are
+// there.
+func TestWhoIsRemovedIsTold(t *testing.T) {
+	for seed := range uint64(6) {
+		w := live(t, 140+seed, 4+int(seed%2)*3, lan)
+		settleQuiet(t, w)
+		founder := w.Nodes[0]
+		gone := others(w, w.Host())[seed%3]
+		if gone == founder {
+			gone = others(w, w.Host())[(seed+1)%3]
+		}
+		if err := founder.chat.Remove(founder.clock(), gone.ID); err != nil {
+			t.Fatal(err)
+		}
+		founder.turn()
+		if !w.Until(10_000, func() bool { return gone.chat.Phase() == demes.PhaseRemoved }) {
+			t.Fatalf("seed %d: %s does not know that it is removed\n%s", w.Seed, gone.Name, w.Describe())
+		}
+	}
+}
+
 func TestRemovedMemberIsNotWaitedFor(t *testing.T) {
 	w := live(t, 2, 5, lan)
 	settleQuiet(t, w)
