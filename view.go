@@ -55,6 +55,9 @@ type NodeView struct {
 	PeerID    string   `json:"peer_id"`
 	Addresses []string `json:"addresses"`
 	DataDir   string   `json:"data_dir"`
+	// Restored: the profile was put back to an earlier state, or copied. Each chat
+	// asks its members what they remember before it writes.
+	Restored bool `json:"restored,omitempty"`
 }
 
 // Peer names a device to a reader.

@@ -81,6 +81,9 @@ func (p *program) showStatus(node demes.NodeView, chats []demes.ChatView, port i
 		{"data", node.DataDir},
 		{"reached at", strings.Join(node.Addresses, " ")},
 	})
+	if node.Restored {
+		p.printf("\n! This profile was put back to an earlier state, or copied.\n  Each chat asks its members what they remember before it writes. Stop the other copy, if one runs.\n")
+	}
 	for _, chat := range chats {
 		p.printf("\n%s\n", plain(chat.Title))
 		p.table([][]string{

@@ -29,6 +29,9 @@ func openNode(cfg nodeConfig) (*opened, error) {
 	if err := cfg.enrolFirst(kept); err != nil {
 		return nil, errors.Join(err, kept.Close())
 	}
+	if kept.Restored() {
+		cfg.log.Warn("this profile was put back to an earlier state, or copied: each chat asks its members what they remember before it writes. Stop the other copy, if one runs")
+	}
 	first := keptPort(kept) == 0
 	n, err := node.New(node.Config{
 		Store: kept,
@@ -36,6 +39,7 @@ func openNode(cfg nodeConfig) (*opened, error) {
 			return openTransport(kept, p2p.Config{Key: key, Port: cfg.p2pPort, Handler: handler, Log: cfg.log})
 		},
 		Name: cfg.name, Version: currentVersion(), DataDir: cfg.dir, OpenLobby: cfg.openLobby, Faults: cfg.faults, Log: cfg.log,
+		Restored: kept.Restored(),
 	})
 	if err != nil {
 		return nil, errors.Join(err, kept.Close())
@@ -51,7 +55,12 @@ func openNode(cfg nodeConfig) (*opened, error) {
 		node:  n,
 		keys:  kept,
 		stats: func() api.Stats { return api.Stats(n.Stats()) },
-		close: func(ctx context.Context) error { return n.Close(ctx) },
+		close: func(ctx context.Context) error {
+			if kept.Restored() {
+				_ = kept.SetValue("restored", nil) // it was told; else it is told again
+			}
+			return n.Close(ctx)
+		},
 	}, nil
 }
 

@@ -54,6 +54,7 @@ type Config struct {
 	Name      string // what others see; empty: the one kept, or the OS user's
 	Version   string
 	DataDir   string
+	Restored  bool // the profile was found to be put back to an earlier state
 	OpenLobby bool // found a lobby if there is none, and admit local knocks
 	Faults    bool // faults may be injected
 
@@ -228,6 +229,7 @@ func (n *Node) Describe() demes.NodeView {
 	return demes.NodeView{
 		Device: n.id.device.String(), Account: n.id.account.String(), Name: n.id.currentName(), Version: n.cfg.Version,
 		PeerID: n.transport.PeerID(), Addresses: n.transport.Addresses(), DataDir: n.cfg.DataDir,
+		Restored: n.cfg.Restored,
 	}
 }
 
