@@ -899,6 +899,7 @@ export interface components {
             device: string;
             name: string;
             peer_id: string;
+            restored?: boolean;
             version: string;
         };
         NoteWordsInputBody: {
