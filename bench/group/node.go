@@ -142,6 +142,9 @@ func (n *Node) ExitCode() int {
 	return n.process.ProcessState.ExitCode()
 }
 
+// Logged is the end of what the node logged since it was started last.
+func (n *Node) Logged() string { return n.lastWords() }
+
 // lastWords is the end of what the node logged.
 func (n *Node) lastWords() string {
 	if n.logs == nil {
