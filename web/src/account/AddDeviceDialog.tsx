@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from 'react'
+import { type RefObject, useCallback, useEffect, useRef, useState } from 'react'
 import { problemOf } from '../api/client'
 import type { Invite, Problem } from '../api/types'
 import { useSession } from '../shell/context'
@@ -89,7 +89,13 @@ function useActs({ known, adding, setAdding, setKnown, refresh }: DevicesState) 
   return { problem, busy, make, confirm, show: () => setAdding({ ...adding, refused: false }) }
 }
 
-function AddDevice({ devices, onClose }: { devices: DevicesState; onClose: () => void }) {
+interface AddDeviceProps {
+  devices: DevicesState
+  asking: RefObject<HTMLDivElement | null>
+  onClose: () => void
+}
+
+function AddDevice({ devices, asking, onClose }: AddDeviceProps) {
   const { known, adding, refresh } = devices
   const { problem, busy, make, confirm, show } = useActs(devices)
   const [now, setNow] = useState(() => Date.now())
@@ -111,7 +117,7 @@ function AddDevice({ devices, onClose }: { devices: DevicesState; onClose: () =>
       {step.kind === 'making' && problem === null && <p className="hint" role="status">Making a link …</p>}
       {step.kind === 'link' && <ReadyLink link={step.link} now={now} />}
       {step.kind === 'asks' && (
-        <AskingDevice pending={step.pending} busy={busy} onConfirm={() => void confirm()} onRefuse={() => void make(true)} />
+        <AskingDevice asking={asking} pending={step.pending} busy={busy} onConfirm={() => void confirm()} onRefuse={() => void make(true)} />
       )}
       {step.kind === 'comes' && <Coming {...step} />}
       {step.kind === 'in' && (
@@ -135,14 +141,16 @@ function AddDevice({ devices, onClose }: { devices: DevicesState; onClose: () =>
 
 /** Makes a link for a further device, and takes the device in once the user has compared the codes. */
 export function AddDeviceDialog({ devices, open, onClose }: { devices: DevicesState; open: boolean; onClose: () => void }) {
+  const asking = useRef<HTMLDivElement>(null)
   return (
     <Dialog
       open={open}
       onClose={onClose}
+      first={asking}
       title="Add a device"
       description="It becomes you on another computer: it reads and writes in all of your chats, with keys of its own."
     >
-      <AddDevice devices={devices} onClose={onClose} />
+      <AddDevice devices={devices} asking={asking} onClose={onClose} />
     </Dialog>
   )
 }

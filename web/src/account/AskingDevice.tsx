@@ -1,10 +1,11 @@
-import { useEffect, useRef } from 'react'
+import { type RefObject, useEffect } from 'react'
 import type { PendingDevice } from '../api/types'
 import { harmlessName, harmlessText } from '../text/harmless'
 import { Button } from '../ui/Button'
 
 interface AskingDeviceProps {
   pending: PendingDevice
+  asking: RefObject<HTMLDivElement | null>
   busy: boolean
   onConfirm: () => void
   onRefuse: () => void
@@ -14,9 +15,8 @@ interface AskingDeviceProps {
  * The device that asks, and the code to compare. The focus goes to the code and not to a button: a key that
  * was meant for something else must take nobody in.
  */
-export function AskingDevice({ pending, busy, onConfirm, onRefuse }: AskingDeviceProps) {
-  const asking = useRef<HTMLDivElement>(null)
-  useEffect(() => asking.current?.focus(), [pending.device])
+export function AskingDevice({ pending, asking, busy, onConfirm, onRefuse }: AskingDeviceProps) {
+  useEffect(() => asking.current?.focus(), [asking, pending.device])
   const name = harmlessName(pending.label)
   return (
     <div className="stack">

@@ -45,7 +45,7 @@ function DeviceRow({ device, leaving, onRevoke }: { device: OwnDevice; leaving: 
 export function DevicesPart({ devices }: { devices: DevicesState }) {
   const { known, adding, setAdding, setKnown, refresh } = devices
   const { pending } = known
-  const [open, setOpen] = useState(pending !== undefined)
+  const [open, setOpen] = useState(false)
   const [revoking, setRevoking] = useState<OwnDevice | null>(null)
   const [revoked, setRevoked] = useState<string[]>([])
   useEffect(() => {

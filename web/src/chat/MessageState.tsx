@@ -46,7 +46,8 @@ export function MessageState({ message, heldBy, names, me }: MessageStateProps) 
   const session = useSession()
   const { state } = message
   const mine = message.author.device === me
-  const held = state === 'pending' || state === 'failed' ? '' : ` · ${heldBy} of ${message.members}`
+  // Who has joined since may hold it as well.
+  const held = state === 'pending' || state === 'failed' ? '' : ` · ${heldBy} of ${Math.max(heldBy, message.members)}`
   const words = mine ? `${state}${held}` : state === 'settled' ? '' : 'not settled yet'
   if (words === '') return null
   return (

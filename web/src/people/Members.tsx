@@ -71,7 +71,7 @@ function OneMember({ member, chat, name, me, onSafety }: OneMemberProps) {
       <span className="tags">
         {member.device === chat.host?.device && <span className="tag tag-host">host</span>}
         {member.council && <span className="tag" title="Votes on the order of messages">council</span>}
-        {member.history === true && <span className="tag" title="May read what was said before it came">sees earlier messages</span>}
+        {member.history === true && <span className="tag" title="May read what was said before it came">history</span>}
         {member.role !== 'member' && <span className="tag">{member.role}</span>}
       </span>
     </li>

@@ -1,5 +1,6 @@
 import { type FormEvent, useState } from 'react'
 import { AccountDialog } from '../account/AccountDialog'
+import { AddDeviceDialog } from '../account/AddDeviceDialog'
 import { DeviceHint } from '../account/DeviceHint'
 import { useAccount } from '../account/useAccount'
 import { useDevices } from '../account/useDevices'
@@ -44,6 +45,7 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
   const known = useAccount()
   const devices = useDevices()
   const [account, setAccount] = useState(false)
+  const [comparing, setComparing] = useState(false)
   const [later, setLater] = useState(false)
   const [renaming, setRenaming] = useState(false)
   const [theme, setTheme] = useState<Theme>(keptTheme.get())
@@ -55,7 +57,7 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
   const pending = devices?.known.pending
   return (
     <footer className="me">
-      {known !== null && pending !== undefined && !account && <DeviceHint pending={pending} onOpen={() => setAccount(true)} />}
+      {pending !== undefined && !account && !comparing && <DeviceHint pending={pending} onOpen={() => setComparing(true)} />}
       {known !== null && known.account.has_words && !known.account.words_saved && !later && (
         <WordsHint onOpen={() => setAccount(true)} onLater={() => setLater(true)} />
       )}
@@ -89,6 +91,7 @@ export function Me({ onSheet }: { onSheet: (sheet: Sheet) => void }) {
       >
         <RenameForm name={node.name} onDone={() => setRenaming(false)} />
       </Dialog>
+      {devices !== null && <AddDeviceDialog devices={devices} open={comparing} onClose={() => setComparing(false)} />}
       {known !== null && <AccountDialog known={known} devices={devices} open={account} onClose={() => setAccount(false)} />}
     </footer>
   )
