@@ -39,19 +39,20 @@ function History({ history }: { history: Progress }) {
 /** What is unusual about the chat now, in words. */
 export function Banners({ chat }: { chat: Chat }) {
   const live = chat.phase === 'live'
+  const stale = chat.problem?.code === 'stale-copy' // nothing that is written here goes on
   return (
     <div role="status" className="banners">
       {chat.problem !== undefined && (
         <div className="banner banner-bad">
           <Icon name="failed" />
-          {chat.problem.code === 'stale-copy' ? (
+          {stale ? (
             <StaleCopy problem={chat.problem} />
           ) : (
             <p><strong>{chat.problem.title}.</strong> {chat.problem.detail}</p>
           )}
         </div>
       )}
-      {live && chat.mode === 'provisional' && <Provisional chat={chat} />}
+      {live && !stale && chat.mode === 'provisional' && <Provisional chat={chat} />}
       {live && chat.keys.state === 'lost' && (
         <div className="banner banner-warn">
           <Icon name="lock" />

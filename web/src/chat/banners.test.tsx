@@ -6,7 +6,7 @@ import { Banners } from './Banners'
 
 afterEach(cleanup)
 
-const stale = chat({ problem: { code: 'stale-copy', title: 'This device’s copy of the chat is old', detail: 'demes device renew' } })
+const stale = chat({ mode: 'provisional', problem: { code: 'stale-copy', title: 'This device’s copy of the chat is old', detail: 'demes device renew' } })
 
 function show(canAdd: boolean) {
   const drawn = draw(<></>)
@@ -20,6 +20,7 @@ describe('an old copy', () => {
   it('goes on as a new device', async () => {
     const { api, session } = show(true)
     fireEvent.click(await screen.findByRole('button', { name: 'Go on as a new device' }))
+    expect(screen.queryByText(/Everything you write goes on/)).toBeNull()
     await waitFor(() => expect(api.renewDevice).toHaveBeenCalledTimes(1))
     await waitFor(() => expect(session.store.get().toasts.map((toast) => toast.title)).toEqual(['This is a new device now']))
   })
