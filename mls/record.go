@@ -189,7 +189,8 @@ func (g *Group) epochRecord() []byte {
 }
 
 // Load reads a group from its records, in any order. They are trusted: signatures
-// in the tree are not checked again, but its hash is, which shows damage.
+// in the tree are not checked again. Its hash is, and whether the private keys
+// belong to it, which shows damage.
 func Load(records []Record, policy Policy) (*Group, error) {
 	g, err := load(records, policy)
 	if err != nil {
@@ -294,12 +295,19 @@ func (g *Group) decodeEpoch(b []byte) (err error) {
 	}
 	for len(keys.b) > 0 {
 		x, key := nodeIndex(keys.uint32()), keys.vector()
-		if e.keys[x], err = e.suite.privateKey(key); err != nil || int(x) >= len(e.tree.nodes) {
+		if int(x) >= len(e.tree.nodes) {
 			return ErrKey
 		}
+		if e.keys[x], err = e.suite.privateKey(key); err != nil || !bytes.Equal(e.keys[x].PublicKey().Bytes(), e.tree.nodes[x].encryptionKey()) {
+			return ErrKey // it would open no path, and its owner could not tell why
+		}
 	}
-	if e.tree.leaf(e.self) == nil || keys.err != nil {
+	own := e.tree.leaf(e.self)
+	if own == nil || keys.err != nil {
 		return ErrMalformed
+	}
+	if !bytes.Equal(own.SignatureKey, e.signer.public) {
+		return ErrKey
 	}
 	g.epoch = e
 	return nil

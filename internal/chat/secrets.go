@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,20 +15,23 @@ import (
 // device comes back with new keys.
 func (k *keys) load(c *Chat, saved *Saved) error {
 	if records := saved.Secrets[spaceNow]; len(records) > 0 {
-		if group, err := mls.Load(mlsRecords(records), c.policy()); err == nil {
-			k.group = group
+		group, err := mls.Load(mlsRecords(records), c.policy())
+		if k.group = group; err != nil {
+			k.fresh = append(k.fresh, SecretChange{Space: spaceNow, Reset: true}) // what it still opens is shown by others
 		}
 	}
-	for space, records := range saved.Secrets {
+	for _, space := range slices.Sorted(maps.Keys(saved.Secrets)) {
 		number, is := strings.CutPrefix(space, spacePast)
 		if !is {
 			continue
 		}
 		epoch, err1 := strconv.ParseUint(number, 10, 64)
-		group, err2 := mls.Load(mlsRecords(records), c.policy())
-		if until := readNumber(saved.Values["past."+number]); err1 == nil && err2 == nil {
-			k.past = append(k.past, pastKeys{epoch: epoch, untilMs: int64(until), group: group})
+		group, err2 := mls.Load(mlsRecords(saved.Secrets[space]), c.policy())
+		if err1 != nil || err2 != nil {
+			k.fresh = append(k.fresh, SecretChange{Space: space, Reset: true})
+			continue
 		}
+		k.past = append(k.past, pastKeys{epoch: epoch, untilMs: int64(readNumber(saved.Values["past."+number])), group: group})
 	}
 	slices.SortFunc(k.past, func(a, b pastKeys) int { return int(int64(a.epoch) - int64(b.epoch)) })
 	k.loadOwn(saved.Secrets[spaceOwn])

@@ -256,7 +256,7 @@ func (w *World) Final() error {
 			}
 		}
 		for id := range w.check.durable {
-			if !have[id] && !w.removed[id.Device] { // what was unsettled of who is removed is forgotten
+			if !have[id] && n.disk.events[id] == nil && !w.removed[id.Device] { // what was unsettled of who is removed is forgotten
 				w.check.fail("S2: %s lacks %s/%d, which was settled", n.Name, w.node(id.Device).Name, id.Seq)
 			}
 		}

@@ -52,7 +52,7 @@ func (r *rare) keyFault(w *World, what string, n *Node) error {
 			}
 		}
 		return n.Start()
-	case "blind": // it sends and opens messages, and can process no commit of another
+	case "blind": // it is noticed when they are read: else it could process no commit of another
 		if r.keyed.blind == nil {
 			r.keyed.blind = n
 		}

@@ -21,7 +21,7 @@ var sometimes = []string{
 	"a member removed", "a member left", "a commit void", "a member renamed", "a late member",
 	"a pause across a generation", "a clock that jumped", "provisional", "everybody restarted",
 	"a member returned", "come back by an external commit", "a race for an epoch lost", "a commit unsettled",
-	"contents revealed by a peer", "a commit judged bad", "keys refreshed",
+	"contents revealed by a peer", "keys refreshed",
 }
 
 // rare is what a seed's world does beside the common faults, and how often.
