@@ -44,7 +44,6 @@ type keys struct {
 
 	staged   *mls.Staged // a commit of another on group's epoch
 	stagedOf demes.Hash  // the event that it stands in
-	judged   demes.Hash  // the event of the last commit that could not be staged
 
 	used  bool           // group has changes that are not part of a batch
 	fresh []SecretChange // of this turn, beside those
