@@ -258,9 +258,9 @@ func (g *Group) State() string {
 			chat, err := n.chat(g.Chat)
 			if err != nil {
 				fmt.Fprintf(&out, "%s: %v\n", n.Name, err)
-				continue
+			} else {
+				fmt.Fprintf(&out, "%s (%.8s): %s\n", n.Name, n.Device, chat)
 			}
-			fmt.Fprintf(&out, "%s (%.8s): %s\n", n.Name, n.Device, chat)
 		}
 		fmt.Fprintf(&out, "%s", n.lastWords())
 	}

@@ -38,28 +38,38 @@ func splitTarget(target string) (link, address string) {
 // way.
 func knock(ctx context.Context, node api.Node, target string, log *slog.Logger) {
 	link, address := splitTarget(target)
-	join, err := untilThere(ctx, log, func() (string, error) { return api.Join(ctx, node, link, address, "") })
-	if err != nil {
-		if ctx.Err() == nil {
-			log.Warn("could not join", "problem", err)
+	for end := time.Now().Add(knockFor); ; {
+		join, err := untilThere(ctx, log, func() (string, error) { return api.Join(ctx, node, link, address, "") })
+		if err != nil {
+			if ctx.Err() == nil {
+				log.Warn("could not join", "problem", err)
+			}
+			return
 		}
-		return
+		last := follow(ctx, node, join, log)
+		unreachable := last.State == demes.JoinFailed && last.Problem != nil && last.Problem.Code == demes.CodeUnreachable
+		if !unreachable || time.Now().After(end) || !pause(ctx, knockEvery) {
+			return
+		}
 	}
-	last := demes.JoinView{}
+}
+
+// follow logs how a join goes until it is over, and returns how it ended.
+func follow(ctx context.Context, node api.Node, join string, log *slog.Logger) (last demes.JoinView) {
 	for pause(ctx, lookEvery) {
 		view, err := node.JoinStatus(ctx, join)
 		if err != nil {
 			log.Warn("could not join", "problem", err)
-			return
+			return last
 		}
 		if view.State != last.State || view.Code != last.Code {
 			logJoin(log, view)
 		}
-		last = view
-		if isOver(view.State) {
-			return
+		if last = view; isOver(view.State) {
+			return last
 		}
 	}
+	return last
 }
 
 func isOver(state demes.JoinState) bool {

@@ -77,7 +77,7 @@ func askContact(ctx context.Context, address string) (contact Contact, err error
 	res, err := client.Do(req)
 	var refused *net.OpError
 	switch {
-	case errors.As(err, &refused) && refused.Op == "dial":
+	case errors.As(err, &refused) && refused.Op == "dial", errors.Is(err, context.DeadlineExceeded): // a busy machine answers late
 		return contact, demes.Problem(demes.CodeUnreachable, "Nobody answers at "+shown(address, 60),
 			"Start the other node first, and use the port of its page: http://localhost:PORT.")
 	case err != nil:

@@ -27,6 +27,9 @@ const (
 	// refusals is how many rounds must end in a refusal before it is believed: the
 	// members asked may not have settled the invite yet.
 	refusals = 2
+	// firstTries and firstPause are for the question which lobby takes knocks.
+	firstTries = 3
+	firstPause = time.Second
 	// knockFor is how long a knock is good.
 	knockFor = 24 * time.Hour
 )
@@ -284,13 +287,29 @@ func (j *join) sign(invite ed25519.PrivateKey) (err error) {
 	return nil
 }
 
+// askWhich puts the first question, a few times: a node that is busy, or whose door
+// is crowded, sends away whom it takes in a moment later.
+func (j *join) askWhich(ctx context.Context, target wire.Target) (raw []byte, from demes.DeviceID, err error) {
+	for range firstTries {
+		if raw, from, err = j.joins.node.transport.Join(ctx, target, wire.Marshal(&wire.JoinAsk{})); err == nil {
+			return raw, from, nil
+		}
+		j.tried(target, plainResult(err))
+		select {
+		case <-time.After(firstPause):
+		case <-ctx.Done():
+			return nil, from, ctx.Err()
+		}
+	}
+	return nil, from, err
+}
+
 // findLobby asks the node at the address which lobby takes knocks.
 func (j *join) findLobby(ctx context.Context) error {
 	n := j.joins.node
 	target := wire.Target{Address: j.address}
-	raw, from, err := n.transport.Join(ctx, target, wire.Marshal(&wire.JoinAsk{}))
+	raw, from, err := j.askWhich(ctx, target)
 	if err != nil {
-		j.tried(target, plainResult(err))
 		return err
 	}
 	a := &wire.JoinAnswer{}
