@@ -210,6 +210,7 @@ type keyAttack struct {
 // TestNoMemberCanTurnTheKeys has a member do every evil thing that its keys are good
 // for: the others go on under the same keys, and nothing of it takes effect.
 func TestNoMemberCanTurnTheKeys(t *testing.T) {
+	long(t)
 	for i, a := range slices.Concat(sealedAttacks(), commitAttacks(), wayBackAttacks()) {
 		t.Run(a.name, func(t *testing.T) {
 			_, v := keyBesieged(t, uint64(i), chat.Planted{})

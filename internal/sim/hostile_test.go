@@ -165,6 +165,7 @@ type attack struct {
 }
 
 func TestNoMemberCanStopOrForkTheOthers(t *testing.T) {
+	long(t)
 	for i, a := range attacks() {
 		t.Run(a.name, func(t *testing.T) {
 			w, v := besieged(t, uint64(i), 4)
@@ -566,6 +567,7 @@ func emptyFrames() []*wire.Frame {
 // TestAVillainAmongFaults lets a villain do a drawn row of attacks while the
 // others chat over links that lose, double and reorder.
 func TestAVillainAmongFaults(t *testing.T) {
+	long(t)
 	all := attacks()
 	for seed := range uint64(15) {
 		w, v := besieged(t, 200+seed, 5)

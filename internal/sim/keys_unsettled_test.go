@@ -73,6 +73,7 @@ func twoCommits(t *testing.T, seed uint64, planted chat.Planted) error {
 }
 
 func TestACommitThatIsUnsettledChangesNoKeys(t *testing.T) {
+	long(t)
 	for seed := range uint64(5) {
 		if err := twoCommits(t, 300+seed, chat.Planted{}); err != nil {
 			t.Error(err)

@@ -166,6 +166,7 @@ func TestFrozenElectorIsTakenAlong(t *testing.T) {
 // TestSubscribersFollowEveryHost has a group with members that are no electors,
 // and hosts that go one after the other.
 func TestSubscribersFollowEveryHost(t *testing.T) {
+	long(t)
 	for seed := range uint64(10) {
 		w := live(t, seed, 13, Net{DelayMin: 2, DelayMax: 60, Jitter: 5, Fsync: 3})
 		settleQuiet(t, w)
@@ -215,6 +216,7 @@ func TestLeaveIsCarriedOutByAHostThatWasRestarted(t *testing.T) {
 // TestCouncilTakesInWhoCaughtUpLate has an elector return that needs longer to
 // fetch the log than to count as present.
 func TestCouncilTakesInWhoCaughtUpLate(t *testing.T) {
+	long(t)
 	w := live(t, 2, 3, lan)
 	settleQuiet(t, w)
 	away := others(w, w.Host())[0]

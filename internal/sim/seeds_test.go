@@ -59,6 +59,7 @@ func TestSeeds(t *testing.T) {
 }
 
 func TestOneSeedReproducesEverything(t *testing.T) {
+	long(t)
 	var traces [2]strings.Builder
 	for i := range traces {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -5,6 +5,15 @@ import (
 	"testing"
 )
 
+// long skips what takes a while. With -short goes the race detector, which finds
+// nothing in worlds of one goroutine.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("many worlds take a while: run without -short")
+	}
+}
+
 // TestFiftyMembers has subscribers beside the council, and joins in a row.
 func TestFiftyMembers(t *testing.T) {
 	if testing.Short() {
