@@ -14,10 +14,13 @@ import (
 // has one byte.
 var (
 	unreadable = []byte{0} // it was opened and is no message of its author
-	gone       = []byte{1} // it was deleted, or its time is over
+	gone       = []byte{1} // it was deleted
+	expired    = []byte{2} // its time is over
 )
 
-func isGone(plain []byte) bool { return len(plain) == 1 && plain[0] == gone[0] }
+func isGone(plain []byte) bool {
+	return len(plain) == 1 && (plain[0] == gone[0] || plain[0] == expired[0])
+}
 
 // reading is how far this device has come with opening what is settled. What is
 // sealed under keys that are not here yet waits for them; what is sealed under
@@ -166,7 +169,7 @@ func (c *Chat) settleContent(entry *SettledEntry) {
 // expire gives a content its end.
 func (c *Chat) expire(e *demes.Event, atMs int64) {
 	if atMs <= c.now.Wall {
-		c.keepContent(e, gone)
+		c.keepContent(e, expired)
 		return
 	}
 	c.keepContent(e, e.Plain)
@@ -347,7 +350,7 @@ func (c *Chat) forgetExpired() {
 		return
 	}
 	for _, id := range ids {
-		c.batch().Contents = append(c.batch().Contents, Content{Event: id, Plain: gone})
+		c.batch().Contents = append(c.batch().Contents, Content{Event: id, Plain: expired})
 		c.notice(Notice{Kind: NoticeMessage, Event: id})
 	}
 	if c.reading.expireMs = next; len(ids) == ExpireBatch {

@@ -259,6 +259,10 @@ func (c *Chat) show(v *demes.MessageView, e *demes.Event) {
 			Detail: "Its keys, or a member who can show it, are still to come."}
 	case isGone(e.Plain):
 		v.Deleted = true
+		if e.Plain[0] == expired[0] { // when exactly is not kept
+			at := timeOf(e.SentAt)
+			v.ExpiresAt = &at
+		}
 	case err != nil:
 		v.Problem = &demes.ProblemView{Code: demes.CodeBadInput, Title: "This message cannot be read", Detail: "Its author sent something that is no message."}
 	default:
