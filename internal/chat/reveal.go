@@ -116,7 +116,7 @@ func (c *Chat) stepRevealed(from demes.DeviceID, m *wire.Revealed) error {
 		}
 		e := entry.Event
 		if c.overdue(entry) {
-			c.keepContent(e, gone)
+			c.keepContent(e, expired)
 			continue
 		}
 		if e != nil && e.Kind.HasContent() && entry.Void == "" && e.Plain == nil {
